@@ -1,0 +1,43 @@
+"""The only place that reads a clock.
+
+Elapsed time is monotonic. Wall-clock time is for timestamps that people read; no decision is taken on it, because
+the clocks of two machines cannot be compared and one machine's clock can jump.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timezone
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Where code that waits or stamps gets its time from; tests pass their own."""
+
+    def monotonic(self) -> float:
+        """Seconds since some fixed moment of this process; never goes back."""
+
+    def timestamp(self) -> str:
+        """Now, as RFC 3339 in UTC with milliseconds, e.g. 2026-01-31T12:00:00.000Z."""
+
+    def sleep(self, seconds: float) -> None:
+        """Block the calling thread."""
+
+
+class SystemClock:
+    """The clock of this machine."""
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def timestamp(self) -> str:
+        now = datetime.now(timezone.utc)
+        return now.strftime("%Y-%m-%dT%H:%M:%S.") + f"{now.microsecond // 1000:03d}Z"
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+def parse_timestamp(value: str) -> datetime:
+    """Turn a timestamp made by `Clock.timestamp` back into an aware datetime."""
+    return datetime.strptime(value, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc)

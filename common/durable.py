@@ -1,0 +1,81 @@
+"""The only place that fsyncs and renames.
+
+The order is always: write a temporary file in the same folder, fsync it, rename it over its name, fsync the folder.
+After a power cut the name then holds all of the new bytes or none of them; without the last step the rename itself
+could be lost (see fsync(2), NOTES).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+
+TEMPORARY_SUFFIX = ".part"
+
+
+class StagedFile:
+    """A temporary file that becomes `path` when published; leaving the block without that discards it.
+
+    is_synced: False skips every fsync, for data that may be lost with the power.
+    """
+
+    def __init__(self, path: Path, *, is_synced: bool = True) -> None:
+        self.path = path
+        self._is_synced = is_synced
+        self._temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
+        self._is_published = False
+        self.file = open(self._temporary, "xb", buffering=0)
+
+    def sync(self) -> None:
+        """Get the bytes onto the disk; call before `publish`."""
+        if self._is_synced:
+            os.fsync(self.file.fileno())
+        self.file.close()
+
+    def publish(self) -> None:
+        """Make the bytes appear under the name; `settle` makes that last."""
+        os.replace(self._temporary, self.path)
+        self._is_published = True
+
+    def settle(self) -> None:
+        """Make the new name survive a power cut."""
+        if self._is_synced:
+            sync_directory(self.path.parent)
+
+    def __enter__(self) -> StagedFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+        if not self._is_published:
+            with contextlib.suppress(OSError):
+                self._temporary.unlink()
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    """Replace a small file's content in one step that survives a power cut."""
+    with StagedFile(path) as staged:
+        staged.file.write(content)
+        staged.sync()
+        staged.publish()
+        staged.settle()
+
+
+def move_durably(source: Path, target: Path) -> None:
+    """Rename across folders of one file system and make it last."""
+    os.replace(source, target)
+    sync_directory(target.parent)
+    sync_directory(source.parent)
+
+
+def sync_directory(directory: Path) -> None:
+    """Make created, renamed and removed names in `directory` last; a no-op where the OS has no such call."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,65 @@
+"""What the three kinds of entry points do the same way: load the configuration, wire the service, check or serve."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+from common.config import Config, ConfigError, load_config
+from common.serving import Service, serve
+
+Build = Callable[[Config, str], Service]
+
+
+def run_node(
+    build: Build,
+    node_id: str,
+    port: Callable[[Config], int],
+    threads: Callable[[Config], int],
+    *,
+    is_check: bool,
+) -> int:
+    """Run one node until it is stopped; returns the exit status. is_check: wire everything, start nothing, return."""
+    config = load_or_explain()
+    if config is None:
+        return 2
+    try:
+        node_port = port(config)
+    except KeyError:
+        known = ", ".join([*config.masters, *config.workers])
+        print(f"{node_id}: is not in the configuration; it knows {known}", file=sys.stderr)
+        return 2
+    if is_check:
+        build(config, node_id).stop()
+        print(f"{node_id}: the configuration is valid and the service can be built (port {node_port})")
+        return 0
+    serve(
+        lambda: build(config, node_id),
+        server=config.cluster.server,
+        address=config.cluster.listen_address,
+        port=node_port,
+        threads=threads(config),
+        scratch_dir=config.log_dir(node_id),
+    )
+    return 0
+
+
+def load_or_explain() -> Config | None:
+    """The configuration; None after printing every problem with it, one a line."""
+    try:
+        return load_config()
+    except ConfigError as error:
+        print("The configuration has problems:", file=sys.stderr)
+        for problem in error.problems:
+            print(f"  {problem}", file=sys.stderr)
+        return None
+
+
+def parse_arguments(description: str, arguments: Sequence[str], *, names_node: bool) -> argparse.Namespace:
+    """The command line that all entry points share."""
+    parser = argparse.ArgumentParser(description=description)
+    if names_node:
+        parser.add_argument("node_id", help="the node's name in config.json")
+    parser.add_argument("--check", action="store_true", help="load the configuration, wire the app and exit")
+    return parser.parse_args(arguments)

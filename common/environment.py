@@ -1,0 +1,39 @@
+"""The only place that reads the process environment and `.env`.
+
+A variable that is set but empty counts as not set, so that a line `NAME=` in `.env` means "the default".
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+
+def home_directory(environment: Mapping[str, str] | None = None) -> Path:
+    """The folder that holds config.json, .env, databases/ and logs/: DFS_HOME, else the project's own folder."""
+    values = os.environ if environment is None else environment
+    return Path(values.get("DFS_HOME") or PROJECT_ROOT).resolve()
+
+
+def read_environment(home: Path) -> dict[str, tuple[str, str]]:
+    """All variables as name -> (value, where it came from); the environment wins over `.env`."""
+    found: dict[str, tuple[str, str]] = {}
+    env_file = home / ".env"
+    if env_file.is_file():
+        for name, value in dotenv_values(env_file, interpolate=False, encoding="utf-8").items():
+            if value:
+                found[name] = (value, ".env")
+    for name, value in os.environ.items():
+        if value:
+            found[name] = (value, "environment")
+    return found
+
+
+def child_environment(changes: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment with `changes`, for a process to be started."""
+    return {**os.environ, **changes}

@@ -1,0 +1,94 @@
+"""Structured logs: one JSON object a line, in a folder per node, rotated by size.
+
+An event is a short name plus fields: `log.info("chunk_stored", extra={"fields": {"chunk_id": ...}})`. Warnings and
+errors also go to stderr as one readable line.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import logging.handlers
+import sys
+from pathlib import Path
+from typing import Any
+
+from common.clock import Clock
+from common.request_ids import current_request_id
+from common.settings import ClusterSettings
+
+
+class EventLog:
+    """Where a node writes its events."""
+
+    def __init__(self, logger: logging.Logger) -> None:
+        self._logger = logger
+
+    def debug(self, event: str, **fields: Any) -> None:
+        self._write(logging.DEBUG, event, fields)
+
+    def info(self, event: str, **fields: Any) -> None:
+        self._write(logging.INFO, event, fields)
+
+    def warning(self, event: str, **fields: Any) -> None:
+        self._write(logging.WARNING, event, fields)
+
+    def error(self, event: str, **fields: Any) -> None:
+        self._write(logging.ERROR, event, fields)
+
+    def exception(self, event: str, **fields: Any) -> None:
+        """An error with the traceback of the exception being handled."""
+        self._logger.error(event, exc_info=True, extra={"fields": fields})
+
+    def _write(self, level: int, event: str, fields: dict[str, Any]) -> None:
+        if self._logger.isEnabledFor(level):
+            self._logger.log(level, event, extra={"fields": fields})
+
+
+def open_log(node_id: str, log_dir: Path, file_name: str, settings: ClusterSettings, clock: Clock) -> EventLog:
+    """The log of a node: `log_dir/file_name`, made with its folder where missing. Call once per process and node."""
+    log_dir.mkdir(parents=True, exist_ok=True)
+    file_handler = logging.handlers.RotatingFileHandler(
+        log_dir / file_name, maxBytes=settings.log_max_bytes, backupCount=settings.log_backups, encoding="utf-8"
+    )
+    file_handler.setFormatter(_JsonFormatter(node_id, clock))
+    console = logging.StreamHandler(sys.stderr)
+    console.setLevel(logging.WARNING)
+    console.setFormatter(_ConsoleFormatter(node_id))
+    logger = logging.getLogger(f"dfs.{node_id}")
+    logger.setLevel(settings.log_level)
+    logger.propagate = False
+    logger.handlers = [file_handler, console]
+    return EventLog(logger)
+
+
+class _JsonFormatter(logging.Formatter):
+    def __init__(self, node_id: str, clock: Clock) -> None:
+        super().__init__()
+        self._node_id = node_id
+        self._clock = clock
+
+    def format(self, record: logging.LogRecord) -> str:
+        entry: dict[str, Any] = {
+            "time": self._clock.timestamp(),
+            "level": record.levelname,
+            "node": self._node_id,
+            "event": record.getMessage(),
+        }
+        if request_id := current_request_id():
+            entry["request_id"] = request_id
+        entry.update(getattr(record, "fields", {}))
+        if record.exc_info:
+            entry["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(entry, ensure_ascii=True, default=str)
+
+
+class _ConsoleFormatter(logging.Formatter):
+    def __init__(self, node_id: str) -> None:
+        super().__init__()
+        self._node_id = node_id
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields = " ".join(f"{name}={value!r}" for name, value in getattr(record, "fields", {}).items())
+        line = f"{self._node_id}: {record.levelname.lower()}: {record.getMessage()} {fields}".rstrip()
+        return line + ("\n" + self.formatException(record.exc_info) if record.exc_info else "")

@@ -1,0 +1,168 @@
+"""How the other services talk to the masters: any of them answers, so the next is asked when one does not.
+
+The master that answered last is asked first. Every call may be sent twice (a lost answer, another master), so every
+call of the masters' interface is repeatable: it says what must be so, not what to add.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from common.clock import Clock
+from common.errors import MetadataUnavailable, NoMasterAnswers, PeerUnreachable
+from common.http import HttpPool
+from common.records import Checksum, ChunkLocation, FileInfo, Heartbeat, OpenUpload, StoredChunk
+
+
+@dataclass(frozen=True)
+class Located:
+    """A file with the first page of its chunk map."""
+
+    file: FileInfo
+    chunks: tuple[ChunkLocation, ...]
+
+
+class MasterClient:
+    """The masters' interface as typed calls. Raises the masters' own errors, and NoMasterAnswers after the deadline."""
+
+    def __init__(
+        self, pool: HttpPool, urls: Sequence[str], clock: Clock, *, timeout_seconds: float, deadline_seconds: float
+    ) -> None:
+        """timeout_seconds: silence after which the next master is asked; deadline_seconds: for the whole call."""
+        self._pool = pool
+        self._urls = list(urls)
+        self._clock = clock
+        self._timeout_seconds = timeout_seconds
+        self._deadline_seconds = deadline_seconds
+        self._preferred = 0
+        self._lock = threading.Lock()
+
+    # --- uploads ---
+
+    def open_upload(self, upload_id: str, path: str | None, replication_factor: int | None, place: int) -> OpenUpload:
+        """Open an upload and place its first `place` chunks. path: a hint; the commit's path decides."""
+        body = {"upload_id": upload_id, "path": path, "replication_factor": replication_factor, "place": place}
+        return OpenUpload.from_json(self._call("POST", "/uploads", body))
+
+    def record_chunks(self, upload_id: str, chunks: Sequence[StoredChunk], place_from: int, place: int) -> OpenUpload:
+        """Record finished chunks, which must follow on those recorded before, and place the next ones."""
+        body = {"chunks": [asdict(chunk) for chunk in chunks], "place_from": place_from, "place": place}
+        return OpenUpload.from_json(self._call("POST", f"/uploads/{upload_id}/chunks", body))
+
+    def commit_upload(
+        self,
+        upload_id: str,
+        *,
+        path: str,
+        content_type: str,
+        size: int,
+        chunk_count: int,
+        checksum: Checksum,
+        chunks: Sequence[StoredChunk],
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+    ) -> tuple[FileInfo, bool]:
+        """Make the upload the file at `path`, in one step; returns the file and whether it is a new one."""
+        body = {
+            "path": path,
+            "content_type": content_type,
+            "size": size,
+            "chunk_count": chunk_count,
+            "checksum": asdict(checksum),
+            "chunks": [asdict(chunk) for chunk in chunks],
+            "if_match": if_match,
+            "if_none_match": if_none_match,
+        }
+        answer = self._call("POST", f"/uploads/{upload_id}/commit", body)
+        return FileInfo.from_json(answer["file"]), bool(answer["is_new"])
+
+    def abort_upload(self, upload_id: str) -> None:
+        """Give the upload up; its chunks are collected."""
+        self._call("DELETE", f"/uploads/{upload_id}")
+
+    # --- files ---
+
+    def find_file(self, file_id: str, chunks: int = 0) -> Located:
+        """The file with this id, also from the trash, with at most `chunks` of its chunk map."""
+        return _located(self._call("GET", f"/files/{quote(file_id, safe='')}?chunks={chunks}"))
+
+    def find_path(self, path: str, chunks: int = 0) -> Located:
+        """The active file at `path`."""
+        return _located(self._call("GET", "/paths?" + urlencode({"path": path, "chunks": chunks})))
+
+    def list_chunks(self, version_id: str, start: int, limit: int) -> tuple[ChunkLocation, ...]:
+        """The chunks of a version from index `start`, at most `limit`."""
+        answer = self._call("GET", f"/versions/{version_id}/chunks?start={start}&limit={limit}")
+        return tuple(ChunkLocation.from_json(item) for item in answer["chunks"])
+
+    def list_files(self, query: Mapping[str, str]) -> dict[str, Any]:
+        """One page of the listing, as the gateway's REST has it."""
+        return self._call("GET", "/files?" + urlencode(query))
+
+    def delete_file(self, file_id: str, is_permanent: bool) -> FileInfo:
+        """To the trash, or for good; both may be repeated."""
+        suffix = "?permanent=true" if is_permanent else ""
+        return FileInfo.from_json(self._call("DELETE", f"/files/{quote(file_id, safe='')}{suffix}"))
+
+    def restore_file(self, file_id: str, version: int | None, path: str | None) -> FileInfo:
+        """Out of the trash, or an old version made the current one again."""
+        body = {"version": version, "path": path}
+        return FileInfo.from_json(self._call("POST", f"/files/{quote(file_id, safe='')}/restore", body))
+
+    def rename_file(self, file_id: str, path: str) -> FileInfo:
+        return FileInfo.from_json(self._call("PATCH", f"/files/{quote(file_id, safe='')}", {"path": path}))
+
+    # --- cluster ---
+
+    def cluster(self) -> dict[str, Any]:
+        """Leader, workers and replication as one master sees them."""
+        return self._call("GET", "/cluster")
+
+    def send_heartbeat(self, worker_id: str, heartbeat: Heartbeat) -> dict[str, Any]:
+        return self._call("POST", f"/heartbeat/{quote(worker_id, safe='')}", asdict(heartbeat))
+
+    def is_alive(self, url: str) -> bool:
+        """Whether the master at `url` answers its health check within a second."""
+        try:
+            self._pool.call_json("GET", f"{url}/health", timeout_seconds=1.0)
+        except PeerUnreachable:
+            return False
+        return True
+
+    def _call(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+        """Ask the masters in turn, starting with the one that answered last, until one does or time is up."""
+        give_up_at = self._clock.monotonic() + self._deadline_seconds
+        pause = 0.05
+        while True:
+            failure: Exception | None = None
+            for _ in self._urls:
+                number = self._preferred
+                try:
+                    url = self._urls[number] + path
+                    return self._pool.call_json(method, url, timeout_seconds=self._timeout_seconds, body=body)
+                except (PeerUnreachable, MetadataUnavailable) as error:
+                    failure = error
+                    self._prefer_next(number)
+                if self._clock.monotonic() >= give_up_at:
+                    break
+            if self._clock.monotonic() + pause >= give_up_at:
+                if isinstance(failure, MetadataUnavailable):
+                    raise failure
+                raise NoMasterAnswers(f"no master answered within {self._deadline_seconds:g} s") from failure
+            self._clock.sleep(pause * random.uniform(0.5, 1.5))
+            pause = min(2 * pause, 1.0)
+
+    def _prefer_next(self, failed: int) -> None:
+        """Move on, unless another thread already has."""
+        with self._lock:
+            if self._preferred == failed:
+                self._preferred = (failed + 1) % len(self._urls)
+
+
+def _located(answer: Mapping[str, Any]) -> Located:
+    return Located(FileInfo.from_json(answer["file"]), tuple(ChunkLocation.from_json(item) for item in answer["chunks"]))

@@ -1,0 +1,214 @@
+"""The values that services exchange as JSON, and how they are written.
+
+`from_json` trusts nothing: a missing field or a wrong type raises InvalidRequest, so a newer or broken peer gives a
+clear error instead of a strange one later.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, TypeVar
+
+from common.errors import InvalidRequest
+from common.paths import file_name
+
+_VERSION_ID = re.compile(r"[0-9a-f]{32}")
+_CHUNK_ID = re.compile(r"[0-9a-f]{32}-[0-9a-f]{8}")
+_CHECKSUM = re.compile(r"[0-9a-f]{32}")
+MAX_CHUNK_INDEX = 0xFFFFFFFF
+Value = TypeVar("Value")
+
+
+def chunk_id(version_id: str, index: int) -> str:
+    """The name of a chunk on every worker: which version it belongs to and its place in it, from 0."""
+    return f"{version_id}-{index:08x}"
+
+
+def is_chunk_id(text: str) -> bool:
+    return _CHUNK_ID.fullmatch(text) is not None
+
+
+def is_version_id(text: str) -> bool:
+    """Whether this is the id of a version, of an upload or of a file: all are 32 hexadecimal digits."""
+    return _VERSION_ID.fullmatch(text) is not None
+
+
+def take(source: Mapping[str, Any], name: str, kind: type[Value]) -> Value:
+    """The field `name` of a JSON object, which must be of this kind; whole numbers must not be negative."""
+    value = source.get(name)
+    if not isinstance(value, kind) or (kind is int and (isinstance(value, bool) or value < 0)):  # type: ignore[operator]
+        raise InvalidRequest(f"the field {name!r} must be of type {kind.__name__}")
+    return value
+
+
+@dataclass(frozen=True)
+class Target:
+    """A worker that a replica can be sent to or read from."""
+
+    worker_id: str
+    url: str
+
+    @classmethod
+    def from_json(cls, source: Mapping[str, Any]) -> Target:
+        return cls(take(source, "worker_id", str), take(source, "url", str))
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where one chunk goes: the first `replication_factor` targets, then spares in order of preference."""
+
+    index: int
+    targets: tuple[Target, ...]
+
+    @classmethod
+    def from_json(cls, source: Mapping[str, Any]) -> Placement:
+        return cls(take(source, "index", int), tuple(Target.from_json(item) for item in take(source, "targets", list)))
+
+
+@dataclass(frozen=True)
+class StoredChunk:
+    """A chunk of which `replicas` (worker ids) are on disk."""
+
+    index: int
+    size_bytes: int
+    checksum: str
+    replicas: tuple[str, ...]
+
+    @classmethod
+    def from_json(cls, source: Mapping[str, Any]) -> StoredChunk:
+        replicas = take(source, "replicas", list)
+        checksum = take(source, "checksum", str)
+        index = take(source, "index", int)
+        if not replicas or not all(isinstance(item, str) for item in replicas) or len(set(replicas)) != len(replicas):
+            raise InvalidRequest("the field 'replicas' must list distinct worker ids")
+        if not _CHECKSUM.fullmatch(checksum) or index > MAX_CHUNK_INDEX:
+            raise InvalidRequest("a chunk needs an index and a checksum of 32 hexadecimal digits")
+        return cls(index, take(source, "size_bytes", int), checksum, tuple(replicas))
+
+
+@dataclass(frozen=True)
+class ChunkLocation:
+    """A chunk and the workers that hold it."""
+
+    index: int
+    size_bytes: int
+    checksum: str
+    replicas: tuple[Target, ...]
+
+    @classmethod
+    def from_json(cls, source: Mapping[str, Any]) -> ChunkLocation:
+        return cls(
+            take(source, "index", int),
+            take(source, "size_bytes", int),
+            take(source, "checksum", str),
+            tuple(Target.from_json(item) for item in take(source, "replicas", list)),
+        )
+
+
+@dataclass(frozen=True)
+class OpenUpload:
+    """An upload that takes chunks, with the placements asked for."""
+
+    upload_id: str
+    chunk_size: int
+    replication_factor: int
+    write_quorum: int
+    placements: tuple[Placement, ...]
+
+    @classmethod
+    def from_json(cls, source: Mapping[str, Any]) -> OpenUpload:
+        return cls(
+            take(source, "upload_id", str),
+            take(source, "chunk_size", int),
+            take(source, "replication_factor", int),
+            take(source, "write_quorum", int),
+            tuple(Placement.from_json(item) for item in take(source, "placements", list)),
+        )
+
+
+@dataclass(frozen=True)
+class Checksum:
+    """The checksum of a whole file, such as `sha256sum` prints it."""
+
+    algorithm: str
+    value: str
+
+    @classmethod
+    def from_json(cls, source: Mapping[str, Any]) -> Checksum:
+        return cls(take(source, "algorithm", str), take(source, "value", str))
+
+
+@dataclass(frozen=True)
+class FileInfo:
+    """One file as clients see it: the names of the fields are the REST's own. Sizes in bytes, times RFC 3339 UTC."""
+
+    file_id: str
+    path: str
+    status: str
+    version: int
+    version_id: str
+    size: int
+    content_type: str
+    checksum: Checksum
+    chunk_size: int
+    chunk_count: int
+    replication_factor: int
+    created_at: str
+    modified_at: str
+    old_versions: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def etag(self) -> str:
+        """A strong validator: it changes exactly when the content is replaced."""
+        return f'"{self.version_id}"'
+
+    def to_json(self) -> dict[str, Any]:
+        fields = asdict(self)
+        fields["old_versions"] = list(self.old_versions)
+        return {**fields, "file_name": file_name(self.path), "etag": self.etag}
+
+    @classmethod
+    def from_json(cls, source: Mapping[str, Any]) -> FileInfo:
+        return cls(
+            file_id=take(source, "file_id", str),
+            path=take(source, "path", str),
+            status=take(source, "status", str),
+            version=take(source, "version", int),
+            version_id=take(source, "version_id", str),
+            size=take(source, "size", int),
+            content_type=take(source, "content_type", str),
+            checksum=Checksum.from_json(take(source, "checksum", dict)),
+            chunk_size=take(source, "chunk_size", int),
+            chunk_count=take(source, "chunk_count", int),
+            replication_factor=take(source, "replication_factor", int),
+            created_at=take(source, "created_at", str),
+            modified_at=take(source, "modified_at", str),
+            old_versions=tuple(source.get("old_versions", ())),
+        )
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    """What a worker says of itself. Sizes in bytes."""
+
+    url: str
+    zone: str
+    capacity_bytes: int
+    used_bytes: int
+    free_bytes: int
+    chunk_count: int
+    version: str
+
+    @classmethod
+    def from_json(cls, source: Mapping[str, Any]) -> Heartbeat:
+        return cls(
+            url=take(source, "url", str),
+            zone=take(source, "zone", str),
+            capacity_bytes=take(source, "capacity_bytes", int),
+            used_bytes=take(source, "used_bytes", int),
+            free_bytes=take(source, "free_bytes", int),
+            chunk_count=take(source, "chunk_count", int),
+            version=take(source, "version", str),
+        )

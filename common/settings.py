@@ -1,0 +1,183 @@
+"""Every setting of the system: name, default, unit, rule and meaning, in one place.
+
+A field `name` of section `gateway` is `"gateway": {"name": ...}` in config.json and `DFS_GATEWAY_NAME` in the
+environment, unless the field names its variable. `python3 -m common.settings` prints `.env.example`, which a test
+compares with the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any
+
+from common.checksums import BLOCK_SIZE_BYTES
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a value must satisfy, and how it is explained to people."""
+
+    meaning: str
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+    multiple_of: int | None = None
+    variable: str = ""
+    is_secret: bool = False
+    is_file_key: bool = True
+
+
+def setting(default: Any, meaning: str, **rule: Any) -> Any:
+    """A dataclass field that carries its rule."""
+    return field(default=default, metadata={"rule": Rule(meaning, **rule)})
+
+
+@dataclass(frozen=True)
+class ClusterSettings:
+    """What all services share."""
+
+    secret: str = setting(
+        "",
+        "the cluster's secret, at least 16 characters; the run script makes a random one",
+        variable="DFS_CLUSTER_SECRET",
+        is_secret=True,
+        is_file_key=False,
+    )
+    mongo_uri: str = setting(
+        "",
+        "MongoDB for the masters' metadata; empty: SQLite under databases/",
+        variable="MONGO_URI",
+        is_secret=True,
+    )
+    mongo_database: str = setting("dfs", "name of the MongoDB database", variable="MONGO_DATABASE")
+    chunk_size_bytes: int = setting(
+        4 * MIB, "size of a chunk; for new versions only", minimum=BLOCK_SIZE_BYTES, maximum=64 * MIB, multiple_of=BLOCK_SIZE_BYTES
+    )
+    replication_factor: int = setting(3, "replicas of every chunk", minimum=1, maximum=16)
+    write_quorum: int = setting(2, "replicas that must be on disk before a write is acknowledged", minimum=1, maximum=16)
+    listen_address: str = setting("0.0.0.0", "address that every service listens on", variable="DFS_LISTEN_ADDRESS")
+    server: str = setting(
+        "auto", "WSGI server; auto: gunicorn, on Windows cheroot", choices=("auto", "gunicorn", "cheroot"), variable="DFS_SERVER"
+    )
+    log_level: str = setting("INFO", "least level that is logged", choices=("DEBUG", "INFO", "WARNING", "ERROR"), variable="DFS_LOG_LEVEL")
+    log_max_bytes: int = setting(10 * MIB, "size at which a log file is rotated", minimum=4096, variable="DFS_LOG_MAX_BYTES")
+    log_backups: int = setting(5, "rotated log files that are kept", minimum=0, maximum=1000, variable="DFS_LOG_BACKUPS")
+
+
+@dataclass(frozen=True)
+class GatewaySettings:
+    """The API gateway."""
+
+    ip: str = setting("127.0.0.1", "address at which others reach the gateway")
+    port: int = setting(5000, "port", minimum=1, maximum=65535)
+    api_key: str = setting(
+        "",
+        "clients must send it as bearer token or as password of HTTP Basic; empty: only this machine is served",
+        is_secret=True,
+        is_file_key=False,
+    )
+    threads: int = setting(64, "requests served at once", minimum=2, maximum=1024)
+    buffer_count: int = setting(32, "chunk buffers of all transfers together; bounds the gateway's memory", minimum=4, maximum=4096)
+    window_chunks: int = setting(4, "chunks of one transfer under way at once", minimum=1, maximum=64)
+    buffer_wait_seconds: float = setting(30.0, "how long a transfer waits for a buffer before it is answered 503", minimum=0.1)
+    worker_timeout_seconds: float = setting(10.0, "silence after which a worker's call is given up", minimum=0.1)
+    straggler_seconds: float = setting(0.5, "least time the last replicas get once the write quorum is reached", minimum=0.0)
+    avoid_seconds: float = setting(10.0, "how long a worker that failed a call is asked last", minimum=0.0)
+    master_deadline_seconds: float = setting(15.0, "time in which some master must answer", minimum=0.5)
+    master_timeout_seconds: float = setting(3.0, "silence after which the next master is asked", minimum=0.1)
+    max_files_per_request: int = setting(100, "files in one form", minimum=1, maximum=10000)
+
+
+@dataclass(frozen=True)
+class MasterSettings:
+    """The masters."""
+
+    threads: int = setting(16, "requests served at once", minimum=2, maximum=1024)
+    lease_seconds: float = setting(3.0, "a leader that has not renewed for this long may be replaced", minimum=0.2)
+    suspect_seconds: float = setting(6.0, "silence after which a worker is asked last", minimum=0.1)
+    dead_seconds: float = setting(15.0, "silence after which a worker counts as dead", minimum=0.2)
+    trash_retention_seconds: float = setting(86400.0, "how long deleted files and old versions can be restored", minimum=0.0)
+    upload_idle_seconds: float = setting(3600.0, "an open upload without progress for this long is collected", minimum=1.0)
+    max_versions: int = setting(100, "old versions kept per file; older ones are freed before their time", minimum=1, maximum=1000)
+    job_interval_seconds: float = setting(1.0, "pause between two looks for background work", minimum=0.01)
+    sqlite_path: str = setting("databases/metadata.sqlite3", "the embedded database, relative to DFS_HOME")
+
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    """The workers."""
+
+    threads: int = setting(32, "requests served at once", minimum=2, maximum=1024)
+    data_dir: str = setting("", "folder of the chunks, relative to DFS_HOME; empty: storage/<worker_id>/data")
+    reserve_bytes: int = setting(512 * MIB, "free space that is never used; at it the worker answers 507", minimum=0)
+    capacity_bytes: int = setting(0, "most bytes of chunks to keep; 0: what the disk has", minimum=0)
+    heartbeat_seconds: float = setting(2.0, "pause between two heartbeats", minimum=0.05)
+    fsync: bool = setting(True, "whether a chunk is on the disk, not only in its cache, before it is acknowledged")
+
+
+SECTIONS: dict[str, type] = {
+    "cluster": ClusterSettings,
+    "gateway": GatewaySettings,
+    "master": MasterSettings,
+    "worker": WorkerSettings,
+}
+
+
+@dataclass(frozen=True)
+class SettingEntry:
+    """One setting with all its names."""
+
+    section: str
+    name: str
+    variable: str
+    default: Any
+    rule: Rule
+
+    @property
+    def key(self) -> str:
+        return f"{self.section}.{self.name}"
+
+
+def all_settings() -> Iterator[SettingEntry]:
+    """Every setting, section by section."""
+    for section, settings_class in SECTIONS.items():
+        for item in fields(settings_class):
+            if item.default is MISSING:
+                raise TypeError(f"{section}.{item.name} has no default")
+            rule: Rule = item.metadata["rule"]
+            variable = rule.variable or f"DFS_{section}_{item.name}".upper()
+            yield SettingEntry(section, item.name, variable, item.default, rule)
+
+
+# Variables that are not a single setting of a section.
+EXTRA_VARIABLES = {
+    "DFS_HOME": "folder that holds config.json, .env, databases/, logs/ and storage/; from the environment only; default: the project's folder",
+    "DFS_MASTERS": "the masters as name=ip:port,...; default: those of config.json",
+    "DFS_WORKERS": "the workers as name=ip:port,...; default: those of config.json",
+}
+
+
+def render_env_example() -> str:
+    """The text of `.env.example`."""
+    lines = [
+        "# Settings of the Distributed File System. Copy to .env and change what you need.",
+        "# Precedence: environment, then .env, then config.json, then the default shown here. An empty value means the default.",
+    ]
+    for variable, meaning in EXTRA_VARIABLES.items():
+        lines += ["", f"# {meaning}", f"# {variable}="]
+    for entry in all_settings():
+        lines += ["", f"# {entry.key}: {entry.rule.meaning}", f"{variable_line(entry)}"]
+    return "\n".join(lines) + "\n"
+
+
+def variable_line(entry: SettingEntry) -> str:
+    """`NAME=default` as it stands in a `.env` file; commented out so that config.json is not hidden by it."""
+    text = str(entry.default).lower() if isinstance(entry.default, bool) else str(entry.default)
+    return f"# {entry.variable}={text}"
+
+
+if __name__ == "__main__":
+    print(render_env_example(), end="")

@@ -1,0 +1,96 @@
+"""How the gateway and the masters talk to a worker: put, get, verify and delete chunks."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from common import checksums
+from common.checksums import Buffer
+from common.errors import ChunkCorrupt
+from common.http import Abort, HttpPool
+
+CHECKSUM_HEADER = "X-DFS-Checksum"
+DIGESTS_HEADER = "X-DFS-Block-Digests"
+EPOCH_HEADER = "X-DFS-Epoch"
+
+
+class WorkerClient:
+    """Calls to any worker by its URL. Each raises the worker's own errors, or PeerUnreachable."""
+
+    def __init__(self, pool: HttpPool, *, timeout_seconds: float) -> None:
+        self._pool = pool
+        self._timeout_seconds = timeout_seconds
+
+    def put_chunk(self, url: str, chunk_id: str, chunk: Buffer, checksum: str, abort: Abort | None = None) -> None:
+        """Store one replica; returns once it is on the worker's disk. Repeating it is safe."""
+        headers = {
+            CHECKSUM_HEADER: checksum,
+            "Content-Type": "application/octet-stream",
+            "Content-Length": str(len(chunk)),
+        }
+        with self._pool.call(
+            "PUT",
+            f"{url}/chunks/{chunk_id}",
+            timeout_seconds=self._timeout_seconds,
+            headers=headers,
+            body=chunk,
+            abort=abort,
+        ) as answer:
+            answer.read()
+
+    def get_blocks(
+        self, url: str, chunk_id: str, view: memoryview, *, size_bytes: int, first_block: int, checksum: str
+    ) -> None:
+        """Read whole blocks into `view` and verify them; raises ChunkCorrupt when a byte is wrong or missing.
+
+        size_bytes and checksum: those of the chunk's record. view: exactly the blocks from `first_block` on, the
+        chunk's last block being as short as it is. On an error the content of `view` must not be used.
+        """
+        start = first_block * checksums.BLOCK_SIZE_BYTES
+        headers = {}
+        if start or len(view) != size_bytes:
+            headers["Range"] = f"bytes={start}-{start + len(view) - 1}"
+        with self._pool.call(
+            "GET", f"{url}/chunks/{chunk_id}", timeout_seconds=self._timeout_seconds, headers=headers
+        ) as answer:
+            digests = _decode_digests(answer.headers.get(DIGESTS_HEADER))
+            if answer.read_into(view) != len(view):
+                raise ChunkCorrupt("the replica is shorter than its record says")
+            answer.read(0)
+        checksums.verify_digests(digests, checksum, size_bytes)
+        checksums.verify_blocks(view, digests, first_block)
+
+    def verify_chunk(self, url: str, chunk_id: str) -> bool:
+        """Have the worker re-read a replica; a corrupt one is quarantined there. Returns whether it is intact."""
+        answer = self._call_json("POST", f"{url}/chunks/{chunk_id}/verify")
+        return bool(answer["is_intact"])
+
+    def delete_chunks(self, url: str, chunk_ids: Sequence[str], epoch: int) -> None:
+        """Order a worker to free replicas; those that it does not hold are fine. epoch: the leader's, as fencing token."""
+        self._call_json("POST", f"{url}/chunks/delete", {"chunk_ids": list(chunk_ids)}, epoch)
+
+    def _call_json(self, method: str, url: str, body: Any = None, epoch: int | None = None) -> dict[str, Any]:
+        headers = {"Content-Type": "application/json"}
+        if epoch is not None:
+            headers[EPOCH_HEADER] = str(epoch)
+        encoded = json.dumps(body or {}).encode()
+        with self._pool.call(
+            method, url, timeout_seconds=self._timeout_seconds, headers=headers, body=encoded
+        ) as answer:
+            return answer.json()
+
+
+def encode_digests(digests: bytes) -> str:
+    """Block digests as the value of a header."""
+    return base64.b64encode(digests).decode("ascii")
+
+
+def _decode_digests(value: str | None) -> bytes:
+    try:
+        return base64.b64decode(value or "", validate=True)
+    except binascii.Error:
+        raise ChunkCorrupt("the replica came without readable block digests") from None

@@ -1,0 +1,255 @@
+"""Chunks on one disk: write so that it survives a power cut, read, verify, quarantine, delete.
+
+Layout under the data folder: `chunks/<00..ff>/<chunk_id>`, the folder taken from a hash of the id; `quarantine/` for
+files that are damaged, which are kept, never read. The store does not know files, other workers or HTTP.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import shutil
+import threading
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from common.checksums import BLOCK_SIZE_BYTES, ChunkHasher, checksum_of, verify_blocks
+from common.durable import TEMPORARY_SUFFIX, StagedFile, move_durably, sync_directory
+from common.errors import ChunkConflict, ChunkCorrupt, ChunkMissing, DFSError, DiskFailed, DiskFull, IncompleteBody
+from storage.chunk_file import ChunkHeader, encode_tail, file_size, read_header
+
+_PIECE_BYTES = 1024 * 1024
+_FOLDERS = 256
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+
+
+@dataclass(frozen=True)
+class Usage:
+    """How full the store is. Sizes in bytes; `free_bytes` is what may still be written, the reserve taken off."""
+
+    capacity_bytes: int
+    used_bytes: int
+    free_bytes: int
+    chunk_count: int
+    quarantined_count: int
+
+
+class ChunkStore:
+    """The chunks of one worker. Safe for any number of threads of one process."""
+
+    def __init__(self, root: Path, *, reserve_bytes: int, capacity_bytes: int = 0, is_synced: bool = True) -> None:
+        """reserve_bytes: free space of the disk that is never used. capacity_bytes: most to keep; 0: what the disk has."""
+        self._chunks = root / "chunks"
+        self._quarantine = root / "quarantine"
+        self._reserve_bytes = reserve_bytes
+        self._capacity_bytes = capacity_bytes
+        self._is_synced = is_synced
+        self._lock = threading.Lock()
+        self._used_bytes = 0
+        self._chunk_count = 0
+        self._incoming_bytes = 0
+        self._quarantined_count = 0
+
+    def recover(self) -> int:
+        """Make the folders, remove what unfinished writes left, count what is there; returns how much was removed.
+
+        Must run once before anything else. It reads names and sizes only: damage inside a file is found when it is
+        read or verified.
+        """
+        self._quarantine.mkdir(parents=True, exist_ok=True)
+        for number in range(_FOLDERS):
+            (self._chunks / f"{number:02x}").mkdir(parents=True, exist_ok=True)
+        sync_directory(self._chunks)
+        removed = 0
+        for entry in self._entries():
+            if entry.name.endswith(TEMPORARY_SUFFIX):
+                os.unlink(entry.path)
+                removed += 1
+            else:
+                self._chunk_count += 1
+                self._used_bytes += entry.stat().st_size
+        self._quarantined_count = sum(1 for _ in self._quarantine.iterdir())
+        return removed
+
+    def write(self, chunk_id: str, read: Callable[[int], bytes], size_bytes: int, checksum: str) -> None:
+        """Store one chunk so that it survives a power cut.
+
+        read: gives up to that many next bytes of the body, b"" at its end. Raises ChunkCorrupt when the bytes do not
+        match `checksum` and IncompleteBody when there are fewer (nothing is kept), DiskFull at the reserve,
+        DiskFailed when the disk refuses, ChunkConflict when the id exists with another checksum. Repeating the call
+        with the same id and bytes is safe: the bytes are written again, so even a damaged copy is made good.
+        """
+        self._refuse_conflict(chunk_id, checksum)
+        with self._room_for(size_bytes), _disk_errors(), StagedFile(self._path(chunk_id), is_synced=self._is_synced) as staged:
+            digests = _copy_hashing(read, staged, size_bytes)
+            if checksum_of(digests) != checksum:
+                raise ChunkCorrupt("the bytes received do not match the checksum sent with them", expected=checksum)
+            _write_all(staged, encode_tail(size_bytes, digests))
+            staged.sync()
+            with self._lock:
+                replaced = _size_or_none(staged.path)
+                staged.publish()
+                self._count(file_size(size_bytes), 1)
+                if replaced is not None:
+                    self._count(-replaced, -1)
+            staged.settle()
+
+    @contextlib.contextmanager
+    def open(self, chunk_id: str) -> Iterator[tuple[BinaryIO, ChunkHeader]]:
+        """Yield the file, at its first byte of data, and what it says of itself.
+
+        Raises ChunkMissing; ChunkCorrupt after putting a file that cannot be trusted into quarantine. The data itself
+        is not verified here: whoever gets it compares it with the digests.
+        """
+        with _disk_errors():
+            try:
+                file = open(self._path(chunk_id), "rb", buffering=0)
+            except FileNotFoundError:
+                raise ChunkMissing(f"no replica of chunk {chunk_id} here", chunk_id=chunk_id) from None
+        with file:
+            try:
+                with _disk_errors():
+                    header = read_header(file)
+            except ChunkCorrupt:
+                self._put_in_quarantine(chunk_id, os.fstat(file.fileno()))
+                raise
+            yield file, header
+
+    def verify(self, chunk_id: str) -> bool:
+        """Re-read a chunk from the disk; a damaged one goes into quarantine. Raises ChunkMissing."""
+        try:
+            with self.open(chunk_id) as (file, header):
+                try:
+                    _verify_data(file, header)
+                except ChunkCorrupt:
+                    self._put_in_quarantine(chunk_id, os.fstat(file.fileno()))
+                    return False
+        except ChunkCorrupt:
+            return False
+        return True
+
+    def delete(self, chunk_ids: Iterable[str]) -> int:
+        """Free these chunks; those that are not here are fine. Returns how many were."""
+        deleted = 0
+        for chunk_id in chunk_ids:
+            path = self._path(chunk_id)
+            with _disk_errors(), self._lock:
+                size = _size_or_none(path)
+                if size is not None:
+                    path.unlink()
+                    self._count(-size, -1)
+                    deleted += 1
+        return deleted
+
+    def usage(self) -> Usage:
+        """How full the store is now."""
+        free_on_disk = max(0, shutil.disk_usage(self._chunks).free - self._reserve_bytes)
+        with self._lock:
+            used, count, quarantined = self._used_bytes, self._chunk_count, self._quarantined_count
+            incoming = self._incoming_bytes
+        capacity = used + free_on_disk
+        if self._capacity_bytes:
+            capacity = min(capacity, self._capacity_bytes)
+        return Usage(capacity, used, max(0, capacity - used - incoming), count, quarantined)
+
+    @contextlib.contextmanager
+    def _room_for(self, size_bytes: int) -> Iterator[None]:
+        """Set space aside while a chunk is written; raises DiskFull before a byte is."""
+        needed = file_size(size_bytes)
+        with _disk_errors():
+            usage = self.usage()
+        if needed > usage.free_bytes:
+            raise DiskFull(f"{needed} bytes are needed, {usage.free_bytes} are free above the reserve")
+        with self._lock:
+            self._incoming_bytes += needed
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._incoming_bytes -= needed
+
+    def _refuse_conflict(self, chunk_id: str, checksum: str) -> None:
+        try:
+            with self.open(chunk_id) as (_, header):
+                if header.checksum != checksum:
+                    raise ChunkConflict(f"chunk {chunk_id} is here with checksum {header.checksum}")
+        except (ChunkMissing, ChunkCorrupt):
+            return
+
+    def _put_in_quarantine(self, chunk_id: str, bad: os.stat_result) -> None:
+        """Move a damaged file aside, unless the name meanwhile holds another file (written anew)."""
+        path = self._path(chunk_id)
+        with self._lock, contextlib.suppress(FileNotFoundError):
+            present = path.stat()
+            if (present.st_ino, present.st_dev) != (bad.st_ino, bad.st_dev):
+                return
+            move_durably(path, self._quarantine / f"{chunk_id}.{secrets.token_hex(4)}")
+            self._count(-present.st_size, -1)
+            self._quarantined_count += 1
+
+    def _count(self, size: int, chunks: int) -> None:
+        self._used_bytes += size
+        self._chunk_count += chunks
+
+    def _path(self, chunk_id: str) -> Path:
+        return self._chunks / f"{zlib.crc32(chunk_id.encode()) % _FOLDERS:02x}" / chunk_id
+
+    def _entries(self) -> Iterator[os.DirEntry[str]]:
+        for number in range(_FOLDERS):
+            with os.scandir(self._chunks / f"{number:02x}") as entries:
+                yield from entries
+
+
+def _copy_hashing(read: Callable[[int], bytes], staged: StagedFile, size_bytes: int) -> bytes:
+    """Write exactly `size_bytes` from `read`; returns the block digests."""
+    hasher = ChunkHasher()
+    missing = size_bytes
+    while missing:
+        piece = read(min(_PIECE_BYTES, missing))
+        if not piece:
+            raise IncompleteBody(f"the chunk ended {missing} bytes early")
+        hasher.update(piece)
+        _write_all(staged, piece)
+        missing -= len(piece)
+    return hasher.digests()
+
+
+def _write_all(staged: StagedFile, piece: bytes) -> None:
+    """An unbuffered write may be short, for example just before the disk is full."""
+    view = memoryview(piece)
+    while view:
+        view = view[staged.file.write(view) :]
+
+
+def _verify_data(file: BinaryIO, header: ChunkHeader) -> None:
+    for start in range(0, header.size_bytes, _PIECE_BYTES):
+        length = min(_PIECE_BYTES, header.size_bytes - start)
+        piece = file.read(length)
+        if len(piece) != length:
+            raise ChunkCorrupt("the chunk file ended early")
+        verify_blocks(piece, header.digests, start // BLOCK_SIZE_BYTES)
+
+
+def _size_or_none(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None
+
+
+@contextlib.contextmanager
+def _disk_errors() -> Iterator[None]:
+    """The table from what the disk says to what the caller is told."""
+    try:
+        yield
+    except DFSError:
+        raise
+    except OSError as error:
+        if error.errno in _NO_SPACE:
+            raise DiskFull(f"the disk is full: {error}") from error
+        raise DiskFailed(f"the disk refuses: {error}") from error

@@ -1,0 +1,32 @@
+"""The fencing token: a worker obeys no leader older than the newest it has heard of, not even after a restart."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from common.durable import write_durably
+from common.errors import StaleEpoch
+
+
+class EpochGate:
+    """Remembers the highest epoch seen, on disk before the first order of that epoch is carried out."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._highest = 0
+
+    def recover(self) -> None:
+        """Read what an earlier run has seen; a file that cannot be read as a number raises ValueError."""
+        if self._path.exists():
+            self._highest = int(self._path.read_text(encoding="ascii"))
+
+    def admit(self, epoch: int) -> None:
+        """Raise StaleEpoch for an order of a leader that has been replaced."""
+        with self._lock:
+            if epoch < self._highest:
+                raise StaleEpoch(f"epoch {epoch} is over; epoch {self._highest} has begun", highest=self._highest)
+            if epoch > self._highest:
+                write_durably(self._path, str(epoch).encode("ascii"))
+                self._highest = epoch
