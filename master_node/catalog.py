@@ -1,0 +1,147 @@
+"""Files as clients know them: find, list, delete, restore, rename. Each change is one conditional write."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from common.clock import Clock
+from common.errors import Conflict, FileUnknown, InvalidPath
+from common.master_client import Located
+from common.paths import check_path, is_folder
+from common.records import ChunkLocation, FileInfo
+from common.settings import MasterSettings
+from master_node import model
+from master_node.election import Election
+from master_node.listing import ListingQuery, list_page
+from master_node.membership import ALIVE, Membership
+from master_node.model import File
+from master_node.store.base import KeyTaken, MetadataStore
+
+MAX_CHUNK_PAGE = 1024
+# Each turn is lost to another change of the same file that succeeded.
+MAX_TURNS = 100
+
+
+class Catalog:
+    """The files of the cluster, as one master serves them. Every change may be repeated, at any master."""
+
+    def __init__(
+        self,
+        store: MetadataStore,
+        membership: Membership,
+        election: Election,
+        settings: MasterSettings,
+        clock: Clock,
+        rng: random.Random,
+    ) -> None:
+        self._store = store
+        self._membership = membership
+        self._election = election
+        self._settings = settings
+        self._clock = clock
+        self._rng = rng
+
+    def find(self, file_id: str, chunks: int = 0) -> Located:
+        """The file with this id, active or in the trash, with the start of its chunk map; raises FileUnknown."""
+        return self._located(self._require(file_id), chunks)
+
+    def find_path(self, path: str, chunks: int = 0) -> Located:
+        """The active file at this path; raises FileUnknown, InvalidPath."""
+        file = self._store.find_file_by_key(f"a/{check_path(path)}")
+        if file is None:
+            raise FileUnknown("no file has this path", path=path)
+        return self._located(file, chunks)
+
+    def list(self, query: ListingQuery) -> dict[str, Any]:
+        """One page of files, active ones or the trash, as the REST has it."""
+        page = list_page(self._store.scan_files, query)
+        return {
+            "files": [file.to_info().to_json() for file in page.files],
+            "prefixes": page.prefixes,
+            "next_cursor": page.next_cursor,
+        }
+
+    def list_chunks(self, version_id: str, start: int, limit: int) -> tuple[ChunkLocation, ...]:
+        """The chunk map of a version; the replicas of each chunk with those first that are alive."""
+        states = {view.record.worker_id: view.state for view in self._membership.workers()}
+        targets = self._membership.targets()
+        locations = []
+        for chunk in self._store.list_chunks(version_id, start, limit):
+            replicas = [targets[worker_id] for worker_id in chunk.replicas if worker_id in targets]
+            self._rng.shuffle(replicas)
+            replicas.sort(key=lambda target: states.get(target.worker_id) != ALIVE)
+            locations.append(ChunkLocation(chunk.index, chunk.size_bytes, chunk.checksum, tuple(replicas)))
+        return tuple(locations)
+
+    def delete(self, file_id: str, is_permanent: bool) -> FileInfo:
+        """To the trash, or for good. Deleting what is in the trash already changes nothing."""
+        if is_permanent:
+            return self._purge(file_id)
+        return self._change(file_id, self._trashed).to_info()
+
+    def restore(self, file_id: str, version: int | None, path: str | None) -> FileInfo:
+        """Out of the trash, under another path if given; or, with `version`, an old content made current again."""
+        if path is not None:
+            check_path(path)
+
+        def change(file: File) -> File:
+            now = self._clock.timestamp()
+            if version is not None:
+                if file.version is not None and file.version.number == version and file.status == model.ACTIVE:
+                    return file
+                return model.restore_version(
+                    file, version, expires_at=self._retained_until(), max_versions=self._settings.max_versions, now=now
+                )
+            return file if file.status == model.ACTIVE else model.restore_from_trash(file, path, now)
+
+        return self._change(file_id, change, path).to_info()
+
+    def rename(self, file_id: str, path: str) -> FileInfo:
+        """Give an active file another path; raises PathTaken, FileDeleted."""
+        check_path(path)
+
+        def change(file: File) -> File:
+            model.require_active(file)
+            if is_folder(path) and file.version is not None and file.version.size_bytes:
+                raise InvalidPath('a path that ends in "/" is a folder\'s own entry and holds no bytes')
+            return file if file.path == path else model.rename(file, path, self._clock.timestamp())
+
+        return self._change(file_id, change, path).to_info()
+
+    def _purge(self, file_id: str) -> FileInfo:
+        before = self._require(file_id)
+        self._change(file_id, lambda file: model.purge(file, self._election.clock_seconds(), self._clock.timestamp()))
+        return replace(before, status=model.PURGED).to_info()
+
+    def _trashed(self, file: File) -> File:
+        if file.status == model.DELETED:
+            return file
+        return model.trash(file, expires_at=self._retained_until(), now=self._clock.timestamp())
+
+    def _change(self, file_id: str, change: Callable[[File], File], path: str | None = None) -> File:
+        """Apply `change` to the file as it stands; `change` gives the file back unchanged where nothing is to do."""
+        for _ in range(MAX_TURNS):
+            file = self._require(file_id)
+            changed = change(file)
+            try:
+                if changed is file or self._store.replace_file(changed):
+                    return changed
+            except KeyTaken:
+                raise model.path_taken(path or file.path) from None
+        raise Conflict("the file is being changed by others all the time", file_id=file_id)
+
+    def _require(self, file_id: str) -> File:
+        file = self._store.find_file(file_id)
+        if file is None or file.status == model.PURGED:
+            raise FileUnknown("no file has this id", file_id=file_id)
+        return file
+
+    def _retained_until(self) -> float:
+        return self._election.clock_seconds() + self._settings.trash_retention_seconds
+
+    def _located(self, file: File, chunks: int) -> Located:
+        info = file.to_info()
+        return Located(info, self.list_chunks(info.version_id, 0, chunks) if chunks and info.chunk_count else ())

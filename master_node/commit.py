@@ -1,0 +1,224 @@
+"""Make an upload visible: exactly once, by one conditional write, whatever is repeated, paused or lost.
+
+A commit may be tried several times: the gateway asks another master when an answer does not come, while the first
+master may only be paused and carry on later. If two tries could make two different writes, one upload could become
+the content of two files, and freeing one would destroy the other. So before any try writes, the upload's document
+fixes the one write that is allowed, its *target*: insert this file, or replace that file at exactly that revision.
+
+* Every try executes the target that the upload's document names, so all tries make the same write.
+* The target may only be changed (by a conditional write of the upload) once it can never succeed any more: a replace
+  because the file's revision has moved on; an insert because a *bar*, a document with the same id, stands in its place.
+* An upload that is aborted is fenced in the same way before its chunks are freed.
+
+The bar stays for a day (model.TOMBSTONE_SECONDS), as does the document of a purged file.
+tests/master_node/test_commit_races.py runs tries, aborts and deletes in random interleavings against these rules.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from common.clock import Clock
+from common.errors import Conflict, InvalidRequest, TooManyVersions, UploadClosed, UploadUnknown
+from common.paths import check_path, is_folder
+from common.records import Checksum, StoredChunk
+from common.settings import MasterSettings
+from master_node import model
+from master_node.election import Election
+from master_node.model import CommitTarget, File, Preconditions, Upload, Version
+from master_node.recording import put_chunks
+from master_node.store.base import IdTaken, KeyTaken, MetadataStore
+
+# Each turn of the loop is lost to another writer of the same path who succeeded, so the cluster makes progress.
+MAX_TURNS = 200
+
+
+@dataclass(frozen=True)
+class CommitRequest:
+    """What the gateway says of a finished upload. `chunks`: those not recorded before."""
+
+    path: str
+    content_type: str
+    size: int
+    chunk_count: int
+    checksum: Checksum
+    chunks: tuple[StoredChunk, ...]
+    preconditions: Preconditions = Preconditions()
+
+
+class Committer:
+    """Commits and fences uploads on one store."""
+
+    def __init__(self, store: MetadataStore, election: Election, settings: MasterSettings, clock: Clock) -> None:
+        self._store = store
+        self._election = election
+        self._settings = settings
+        self._clock = clock
+
+    def commit(self, upload_id: str, request: CommitRequest) -> tuple[File, bool]:
+        """Make the upload the content of `request.path`; returns the file and whether it is a new one.
+
+        Safe to repeat: a repeated call gives the same result. Raises UploadUnknown, UploadClosed after an abort,
+        PreconditionFailed (nothing has changed), TooManyVersions (try again), InvalidRequest when chunks are missing.
+        """
+        check_path(request.path)
+        if is_folder(request.path) and request.size:
+            raise InvalidRequest('a path that ends in "/" is a folder\'s own entry and holds no bytes')
+        upload = self._require_upload(upload_id)
+        if upload.state == model.OPEN:
+            upload = put_chunks(self._store, upload, request.chunks, is_last=True)
+            _check_complete(upload, request)
+        for _ in range(MAX_TURNS):
+            if upload.state == model.ABORTED:
+                raise UploadClosed("the upload was aborted", upload_id=upload_id)
+            if upload.state == model.COMMITTED:
+                return self._committed_file(upload, upload.file_id)
+            if upload.target is None:
+                upload = self._retarget(upload, request.path)
+                continue
+            if upload.target.path != request.path:
+                raise Conflict(f"the upload was opened for another path, {upload.target.path!r}")
+            if self._execute(upload, upload.target, request):
+                self.mark_committed(upload, upload.target.file_id)
+                return self._committed_file(upload, upload.target.file_id)
+            fresh = self._require_upload(upload_id)
+            # Another try may have named a new target already; then that one is to be executed, not replaced.
+            upload = self._retarget(fresh, request.path) if fresh.target == upload.target else fresh
+        raise TooManyVersions("too many writers of this path at once")
+
+    def fence(self, upload: Upload) -> bool:
+        """Settle an aborted upload: True when it had been committed after all, else it never will be."""
+        target = upload.target
+        if target is None:
+            return False
+        for _ in range(MAX_TURNS):
+            file = self._store.find_file(target.file_id)
+            if file is not None and file.has_version(upload.upload_id):
+                self.mark_committed(upload, file.file_id)
+                return True
+            if target.is_insert:
+                if file is not None or self._plant_bar(upload.upload_id):
+                    return False
+            elif file is None or file.revision != target.revision or self._store.replace_file(model.touched(file)):
+                return False
+        raise Conflict("the upload cannot be settled now", upload_id=upload.upload_id)
+
+    def mark_committed(self, upload: Upload, file_id: str) -> None:
+        """Note in the upload's document that its version belongs to a file; from here on no try can write again."""
+        present: Upload | None = upload
+        while present is not None and present.state != model.COMMITTED:
+            changed = replace(present, state=model.COMMITTED, file_id=file_id, revision=present.revision + 1)
+            if self._store.replace_upload(changed):
+                return
+            present = self._store.find_upload(upload.upload_id)
+
+    def _execute(self, upload: Upload, target: CommitTarget, request: CommitRequest) -> bool:
+        """Make the write that the target names; False when it can not be made any more."""
+        version = self._version(upload, request)
+        if target.is_insert:
+            return self._insert(upload, target, version, request.preconditions)
+        file = self._store.find_file(target.file_id)
+        if file is not None and file.has_version(upload.upload_id):
+            return True
+        if file is None or file.revision != target.revision:
+            return False
+        if file.status == model.ACTIVE and file.path == target.path:
+            request.preconditions.check(file)
+            return self._store.replace_file(self._overwritten(file, version))
+        if file.file_id == upload.upload_id and file.status == model.PURGED:
+            request.preconditions.check(None)
+            return self._revive(file, target, version)
+        return False
+
+    def _insert(self, upload: Upload, target: CommitTarget, version: Version, preconditions: Preconditions) -> bool:
+        preconditions.check(None)
+        try:
+            self._store.insert_file(model.new_file(upload, target.path, version, self._clock.timestamp()))
+        except KeyTaken:
+            return not self._plant_bar(upload.upload_id) and self._is_landed(upload)
+        except IdTaken:
+            return self._is_landed(upload)
+        return True
+
+    def _revive(self, barrier: File, target: CommitTarget, version: Version) -> bool:
+        revived = model.revive(barrier, target.path, version, self._clock.timestamp())
+        try:
+            return self._store.replace_file(revived)
+        except KeyTaken:
+            # The path was taken meanwhile. Move the bar on, so that no late try of this target can succeed.
+            self._store.replace_file(model.touched(barrier))
+            return False
+
+    def _overwritten(self, file: File, version: Version) -> File:
+        return model.overwrite(
+            file,
+            version,
+            expires_at=self._election.clock_seconds() + self._settings.trash_retention_seconds,
+            max_versions=self._settings.max_versions,
+            now=self._clock.timestamp(),
+        )
+
+    def _retarget(self, upload: Upload, path: str) -> Upload:
+        """Name the next write to try. The present target, if any, must be one that cannot succeed any more."""
+        if upload.state != model.OPEN:
+            return upload
+        target = choose_target(self._store, upload.upload_id, path)
+        changed = replace(upload, target=target, revision=upload.revision + 1)
+        if self._store.replace_upload(changed):
+            return changed
+        return self._require_upload(upload.upload_id)
+
+    def _plant_bar(self, upload_id: str) -> bool:
+        """Whether the bar is new; False when a document with this id stands there already."""
+        try:
+            self._store.insert_file(model.bar(upload_id, self._election.clock_seconds(), self._clock.timestamp()))
+        except IdTaken:
+            return False
+        return True
+
+    def _is_landed(self, upload: Upload) -> bool:
+        file = self._store.find_file(upload.upload_id)
+        return file is not None and file.has_version(upload.upload_id)
+
+    def _require_upload(self, upload_id: str) -> Upload:
+        upload = self._store.find_upload(upload_id)
+        if upload is None:
+            raise UploadUnknown("no such upload, or it was collected", upload_id=upload_id)
+        return upload
+
+    def _committed_file(self, upload: Upload, file_id: str) -> tuple[File, bool]:
+        file = self._store.find_file(file_id)
+        if file is None or not file.has_version(upload.upload_id):
+            raise UploadUnknown("the upload was committed, and its file was deleted since", upload_id=upload.upload_id)
+        return model.as_of(file, upload.upload_id), file_id == upload.upload_id
+
+    def _version(self, upload: Upload, request: CommitRequest) -> Version:
+        return Version(
+            version_id=upload.upload_id,
+            number=0,
+            size_bytes=request.size,
+            chunk_count=request.chunk_count,
+            chunk_size_bytes=upload.chunk_size_bytes,
+            replication_factor=upload.replication_factor,
+            checksum=request.checksum,
+            content_type=request.content_type,
+            created_at=self._clock.timestamp(),
+        )
+
+
+def choose_target(store: MetadataStore, upload_id: str, path: str) -> CommitTarget:
+    """The write that would make the upload the content of `path`, as things stand."""
+    present = store.find_file_by_key(f"a/{path}")
+    if present is None:
+        present = store.find_file(upload_id)
+    if present is None:
+        return CommitTarget(upload_id, path, 0, is_insert=True)
+    return CommitTarget(present.file_id, path, present.revision, is_insert=False)
+
+
+def _check_complete(upload: Upload, request: CommitRequest) -> None:
+    if upload.recorded_count != request.chunk_count or upload.recorded_bytes != request.size:
+        raise InvalidRequest(
+            f"{upload.recorded_count} chunks with {upload.recorded_bytes} bytes are recorded;"
+            f" the commit says {request.chunk_count} with {request.size}"
+        )

@@ -1,0 +1,91 @@
+"""Who leads: one lease in the store, and the cluster clock that it carries.
+
+A master never compares its clock with another's. It takes the lease over when the lease, as read, has not moved for
+`lease_seconds` of its own monotonic clock; it stops leading when it has not managed to renew within that time,
+counted from *before* it sent the renewal. Renewing and taking over are each one conditional write.
+
+The cluster clock is the sum of all time that somebody led, in seconds. The leader adds its own monotonic time at each
+renewal; time without a leader does not count. Retention is measured on it, so no wall clock can shorten it.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from common.clock import Clock
+from master_node.model import Lease
+from master_node.store.base import MetadataStore
+
+
+@dataclass(frozen=True)
+class Leadership:
+    """What one master knows of the lease."""
+
+    leader: str | None
+    epoch: int
+    is_self: bool
+
+
+class Election:
+    """One master's part in the election. `step` is called by one thread; the rest by any."""
+
+    def __init__(self, master_id: str, store: MetadataStore, clock: Clock, lease_seconds: float) -> None:
+        self._master_id = master_id
+        self._store = store
+        self._clock = clock
+        self._lease_seconds = lease_seconds
+        self._lock = threading.Lock()
+        self._seen: Lease | None = None
+        self._seen_at = clock.monotonic()
+        self._leads_until = float("-inf")
+
+    def step(self) -> None:
+        """Read the lease, then renew it, take it over, or wait. To be called several times per `lease_seconds`.
+
+        Raises MetadataUnavailable; the leadership then simply runs out.
+        """
+        started = self._clock.monotonic()
+        lease = self._store.read_lease()
+        self._observe(lease, started)
+        if lease is None:
+            self._try(None, Lease(self._master_id, 1, 0, 0.0), started)
+        elif lease.holder == self._master_id and self.leads():
+            self._try(lease, self._renewed(lease, started), started)
+        elif started - self._seen_at >= self._lease_seconds:
+            self._try(lease, Lease(self._master_id, lease.epoch + 1, 0, lease.clock_seconds), started)
+
+    def leads(self) -> bool:
+        """Whether this master may act as leader at this moment."""
+        return self._clock.monotonic() < self._leads_until
+
+    def leadership(self) -> Leadership:
+        """Who leads as far as this master knows; nobody once the lease has stood still for twice its time."""
+        with self._lock:
+            lease, age = self._seen, self._clock.monotonic() - self._seen_at
+        if lease is None:
+            return Leadership(None, 0, False)
+        leader = lease.holder if age < 2 * self._lease_seconds else None
+        return Leadership(leader, lease.epoch, self.leads())
+
+    def clock_seconds(self) -> float:
+        """The cluster clock as last seen in the lease."""
+        with self._lock:
+            return self._seen.clock_seconds if self._seen is not None else 0.0
+
+    def _observe(self, lease: Lease | None, now: float) -> None:
+        """Note when the lease last moved, by this master's own clock."""
+        with self._lock:
+            if lease != self._seen:
+                self._seen, self._seen_at = lease, now
+
+    def _renewed(self, lease: Lease, now: float) -> Lease:
+        elapsed = max(0.0, now - (self._leads_until - self._lease_seconds))
+        return Lease(self._master_id, lease.epoch, lease.renewals + 1, lease.clock_seconds + elapsed)
+
+    def _try(self, expected: Lease | None, wanted: Lease, started: float) -> None:
+        if self._store.swap_lease(expected, wanted):
+            self._observe(wanted, started)
+            self._leads_until = started + self._lease_seconds
+        elif expected is not None and expected.holder == self._master_id:
+            self._leads_until = float("-inf")

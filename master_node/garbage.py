@@ -1,0 +1,170 @@
+"""Garbage collection: free what nobody can reach any more, on the workers first, then in the records.
+
+What is due is found by an index: old versions and trash past their retention, purged files, aborted uploads. Nothing
+is freed before it is certain that no commit can still bring it back (commit.py). An item that cannot be freed now,
+because a worker is down, is put off and tried again; records go only when every replica is confirmed gone.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from common.clock import Clock
+from common.errors import DFSError
+from common.logs import EventLog
+from common.records import chunk_id
+from common.settings import MasterSettings
+from common.worker_client import WorkerClient
+from master_node import model
+from master_node.commit import Committer
+from master_node.election import Election
+from master_node.jobs import Progress
+from master_node.membership import DEAD, Membership
+from master_node.model import Chunk, File, OldVersion, Upload
+from master_node.store.base import MetadataStore
+
+BATCH_CHUNKS = 500
+RETRY_SECONDS = 30.0
+# How long the document of a committed upload answers repeated commits.
+COMMITTED_KEPT_SECONDS = 300.0
+
+
+class GarbageCollector:
+    """The job that frees space; one file or upload a unit."""
+
+    name = "garbage_collection"
+
+    def __init__(
+        self,
+        store: MetadataStore,
+        membership: Membership,
+        election: Election,
+        committer: Committer,
+        workers: WorkerClient,
+        settings: MasterSettings,
+        clock: Clock,
+        log: EventLog,
+    ) -> None:
+        self._store = store
+        self._membership = membership
+        self._election = election
+        self._committer = committer
+        self._workers = workers
+        self._settings = settings
+        self._clock = clock
+        self._log = log
+
+    def work(self, epoch: int) -> Progress:
+        now = self._election.clock_seconds()
+        if files := self._store.find_due_files(now, 1):
+            self._collect_file(files[0], now, epoch)
+            return Progress.BUSY
+        if uploads := self._store.find_idle_uploads(model.ABORTED, now, 1):
+            self._collect_upload(uploads[0], now, epoch)
+            return Progress.BUSY
+        if uploads := self._store.find_idle_uploads(model.OPEN, now - self._settings.upload_idle_seconds, 1):
+            self._abandon(uploads[0], now)
+            return Progress.BUSY
+        if uploads := self._store.find_idle_uploads(model.COMMITTED, now - COMMITTED_KEPT_SECONDS, 100):
+            for upload in uploads:
+                self._store.delete_upload(upload.upload_id)
+            return Progress.BUSY
+        return Progress.IDLE
+
+    def _collect_file(self, file: File, now: float, epoch: int) -> None:
+        """Free what is due in one file. Every step is a conditional write; whatever interferes is seen next time."""
+        if file.status == model.DELETED and file.expires_at <= now:
+            self._store.replace_file(model.purge(file, now, self._clock.timestamp()))
+        elif due := [old for old in file.old_versions if old.expires_at <= now]:
+            if due[0].is_released:
+                self._free_old_version(file, due[0], now, epoch)
+            else:
+                # From here on it cannot be restored; only then may its bytes go.
+                self._store.replace_file(model.released(file, due[0].version.version_id))
+        elif file.status == model.PURGED:
+            self._store.delete_file(file.file_id, file.revision)
+
+    def _free_old_version(self, file: File, old: OldVersion, now: float, epoch: int) -> None:
+        version_id = old.version.version_id
+        upload = self._store.find_upload(version_id)
+        if upload is not None:
+            self._committer.mark_committed(upload, file.file_id)
+        if self._free_recorded_chunks(version_id, epoch):
+            self._change_file(file.file_id, lambda present: model.without_version(present, version_id))
+            self._log.info("version_freed", file_id=file.file_id, version_id=version_id, bytes=old.version.size_bytes)
+        else:
+            self._change_file(file.file_id, lambda present: model.postponed(present, now + RETRY_SECONDS))
+
+    def _change_file(self, file_id: str, change: Callable[[File], File]) -> None:
+        """Apply `change` to the file as it stands, again where another writer came first; else at the next look."""
+        for _ in range(10):
+            file = self._store.find_file(file_id)
+            if file is None or self._store.replace_file(change(file)):
+                return
+
+    def _free_recorded_chunks(self, version_id: str, epoch: int) -> bool:
+        """Free all chunks of a version and their records; False when some worker could not be told."""
+        start, is_complete = 0, True
+        while chunks := self._store.list_chunks(version_id, start, BATCH_CHUNKS):
+            start = chunks[-1].index + 1
+            is_complete &= self._free_batch(chunks, epoch)
+        return is_complete
+
+    def _free_batch(self, chunks: Sequence[Chunk], epoch: int) -> bool:
+        by_worker: dict[str, list[str]] = defaultdict(list)
+        for chunk in chunks:
+            for worker_id in chunk.replicas:
+                by_worker[worker_id].append(chunk_id(chunk.version_id, chunk.index))
+        silent = {worker_id for worker_id, ids in by_worker.items() if not self._order_delete(worker_id, ids, epoch)}
+        left = [
+            replace(chunk, replicas=tuple(silent.intersection(chunk.replicas)), owed=0)
+            for chunk in chunks
+            if silent.intersection(chunk.replicas)
+        ]
+        if left:
+            self._store.put_chunks(left)
+        gone = {chunk.index for chunk in chunks} - {chunk.index for chunk in left}
+        if gone:
+            self._store.delete_chunks(chunks[0].version_id, sorted(gone))
+        return not left
+
+    def _collect_upload(self, upload: Upload, now: float, epoch: int) -> None:
+        """Free an aborted upload: first make sure that no commit of it can happen any more."""
+        if self._committer.fence(upload):
+            return
+        is_complete = True
+        for start in range(0, upload.placed_count, BATCH_CHUNKS):
+            indexes = range(start, min(start + BATCH_CHUNKS, upload.placed_count))
+            ids = [chunk_id(upload.upload_id, index) for index in indexes]
+            for worker_id in upload.workers:
+                is_complete &= self._order_delete(worker_id, ids, epoch)
+            self._store.delete_chunks(upload.upload_id, list(indexes))
+        if is_complete:
+            self._store.delete_upload(upload.upload_id)
+            self._log.info("upload_collected", upload_id=upload.upload_id, chunks=upload.placed_count)
+        else:
+            self._postpone(upload, now)
+
+    def _abandon(self, upload: Upload, now: float) -> None:
+        self._log.info("upload_abandoned", upload_id=upload.upload_id)
+        self._store.replace_upload(
+            replace(upload, state=model.ABORTED, revision=upload.revision + 1, last_activity_at=now)
+        )
+
+    def _postpone(self, upload: Upload, now: float) -> None:
+        later = replace(upload, revision=upload.revision + 1, last_activity_at=now + RETRY_SECONDS)
+        self._store.replace_upload(later)
+
+    def _order_delete(self, worker_id: str, chunk_ids: Sequence[str], epoch: int) -> bool:
+        """Whether the worker confirmed that it holds none of these chunks any more."""
+        view = next((view for view in self._membership.workers() if view.record.worker_id == worker_id), None)
+        if view is None or view.state == DEAD:
+            return False
+        try:
+            self._workers.delete_chunks(view.record.heartbeat.url, chunk_ids, epoch)
+        except DFSError as error:
+            self._log.warning("delete_not_confirmed", worker=worker_id, chunks=len(chunk_ids), error=error.detail)
+            return False
+        return True

@@ -1,0 +1,107 @@
+"""Which workers live: judged by when *this* master saw their heartbeat counters move, on its own monotonic clock."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from common.clock import Clock
+from common.records import Heartbeat, Target
+from master_node.model import WorkerRecord
+from master_node.placement import Candidate
+from master_node.store.base import MetadataStore
+
+ALIVE, SUSPECT, DEAD = "alive", "suspect", "dead"
+
+
+@dataclass(frozen=True)
+class WorkerView:
+    """A worker as this master sees it now. `age_seconds`: since its last heartbeat was seen; None: none seen yet."""
+
+    record: WorkerRecord
+    state: str
+    age_seconds: float | None
+
+
+@dataclass(frozen=True)
+class _Sighting:
+    heartbeat_count: int
+    seen_at: float
+    is_heartbeat: bool
+
+
+class Membership:
+    """The heartbeat table of one master: what the store says, plus when each counter was seen to move."""
+
+    def __init__(self, store: MetadataStore, clock: Clock, *, suspect_seconds: float, dead_seconds: float) -> None:
+        self._store = store
+        self._clock = clock
+        self._suspect_seconds = suspect_seconds
+        self._dead_seconds = dead_seconds
+        self._lock = threading.Lock()
+        self._records: dict[str, WorkerRecord] = {}
+        self._sightings: dict[str, _Sighting] = {}
+
+    def receive(self, worker_id: str, heartbeat: Heartbeat) -> None:
+        """A heartbeat came to this master: store it for the others and count it as seen now."""
+        count = self._store.record_heartbeat(worker_id, heartbeat)
+        now = self._clock.monotonic()
+        with self._lock:
+            known = self._records.get(worker_id)
+            is_draining = known.is_draining if known is not None else False
+            self._records[worker_id] = WorkerRecord(worker_id, heartbeat, count, is_draining)
+            self._sightings[worker_id] = _Sighting(count, now, True)
+
+    def refresh(self) -> None:
+        """See which heartbeats the other masters have received. To be called every second or so."""
+        records = self._store.list_workers()
+        now = self._clock.monotonic()
+        with self._lock:
+            for record in records:
+                seen = self._sightings.get(record.worker_id)
+                if seen is None:
+                    # The row may be years old: what counts is whether it moves from now on.
+                    self._sightings[record.worker_id] = _Sighting(record.heartbeat_count, now, False)
+                elif record.heartbeat_count > seen.heartbeat_count:
+                    self._sightings[record.worker_id] = _Sighting(record.heartbeat_count, now, True)
+                elif record.heartbeat_count < seen.heartbeat_count:
+                    continue
+                self._records[record.worker_id] = record
+
+    def workers(self) -> list[WorkerView]:
+        """Every worker that ever sent a heartbeat, in the order of their ids."""
+        now = self._clock.monotonic()
+        with self._lock:
+            pairs = [(self._records[worker_id], self._sightings[worker_id]) for worker_id in sorted(self._records)]
+        return [self._view(record, seen, now) for record, seen in pairs]
+
+    def candidates(self) -> list[Candidate]:
+        """The workers that a chunk may be placed on."""
+        return [
+            Candidate(
+                Target(view.record.worker_id, view.record.heartbeat.url),
+                view.record.heartbeat.zone,
+                view.record.heartbeat.free_bytes,
+                is_doubtful=view.state == SUSPECT,
+            )
+            for view in self.workers()
+            if view.state != DEAD and not view.record.is_draining
+        ]
+
+    def targets(self) -> dict[str, Target]:
+        """Where each known worker can be reached, dead or alive: a dead one may be back before we know."""
+        with self._lock:
+            return {name: Target(name, record.heartbeat.url) for name, record in self._records.items()}
+
+    def is_alive(self, worker_id: str) -> bool:
+        return any(view.record.worker_id == worker_id and view.state == ALIVE for view in self.workers())
+
+    def _view(self, record: WorkerRecord, seen: _Sighting, now: float) -> WorkerView:
+        age = now - seen.seen_at
+        if age >= self._dead_seconds:
+            state = DEAD
+        elif age >= self._suspect_seconds or not seen.is_heartbeat:
+            state = SUSPECT
+        else:
+            state = ALIVE
+        return WorkerView(record, state, age if seen.is_heartbeat else None)

@@ -1,0 +1,372 @@
+"""The values that the masters keep, and every change that a file can undergo, as pure functions.
+
+A change takes a File and gives the next one, with `revision` one higher; the store writes it on condition that the
+revision in the database is still the old one. Sizes are in bytes. Times named `..._at` with a number are seconds of
+the cluster clock (election.py); those that are text are RFC 3339 for people.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from common.errors import FileDeleted, FileUnknown, PathTaken, PreconditionFailed, TooManyVersions, VersionUnknown
+from common.records import Checksum, FileInfo, Heartbeat
+
+ACTIVE, DELETED, PURGED = "active", "deleted", "purged"
+OPEN, COMMITTED, ABORTED = "open", "committed", "aborted"
+# Later than any cluster clock; a number, not null, because null has no place in some databases' range queries.
+NEVER = 1e15
+# A commit is held back, to be tried again, while a file has this many times its allowed old versions.
+VERSIONS_HARD_FACTOR = 4
+# How long a purged file's document stays, so that no late copy of an old commit can bring the file back.
+TOMBSTONE_SECONDS = 86400.0
+
+
+@dataclass(frozen=True)
+class Version:
+    """One content of a file; its chunks carry `version_id` in their ids."""
+
+    version_id: str
+    number: int
+    size_bytes: int
+    chunk_count: int
+    chunk_size_bytes: int
+    replication_factor: int
+    checksum: Checksum
+    content_type: str
+    created_at: str
+
+
+@dataclass(frozen=True)
+class OldVersion:
+    """A superseded version, freed from `expires_at` on; it can be restored until it `is_released`."""
+
+    version: Version
+    expires_at: float
+    superseded_at: str
+    is_released: bool = False
+
+
+@dataclass(frozen=True)
+class File:
+    """One named file. `version` is None only in the document that bars an aborted commit (commit.py)."""
+
+    file_id: str
+    path: str
+    status: str
+    revision: int
+    version: Version | None
+    old_versions: tuple[OldVersion, ...]
+    last_number: int
+    created_at: str
+    modified_at: str
+    expires_at: float = NEVER
+
+    @property
+    def key(self) -> str:
+        """Unique among all files, and the order of the listing: see `listing.py`."""
+        if self.status == ACTIVE:
+            return f"a/{self.path}"
+        if self.status == DELETED:
+            return f"d/{self.path}\x01{self.file_id}"
+        return f"x/{self.file_id}"
+
+    @property
+    def due_at(self) -> float:
+        """When garbage collection has something to do here."""
+        return min([self.expires_at, *(old.expires_at for old in self.old_versions)])
+
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes that wait to be freed, the replicas not counted."""
+        waiting = [old.version.size_bytes for old in self.old_versions]
+        if self.status != ACTIVE and self.version is not None:
+            waiting.append(self.version.size_bytes)
+        return sum(waiting)
+
+    def has_version(self, version_id: str) -> bool:
+        """Whether the version is, or was and is not yet freed, the content of this file."""
+        versions = [old.version for old in self.old_versions] + ([self.version] if self.version else [])
+        return any(version.version_id == version_id for version in versions)
+
+    def to_info(self) -> FileInfo:
+        """The file as clients see it; only for a file with a version."""
+        if self.version is None:
+            raise FileUnknown(f"no file {self.file_id}")
+        version = self.version
+        return FileInfo(
+            file_id=self.file_id,
+            path=self.path,
+            status=self.status,
+            version=version.number,
+            version_id=version.version_id,
+            size=version.size_bytes,
+            content_type=version.content_type,
+            checksum=version.checksum,
+            chunk_size=version.chunk_size_bytes,
+            chunk_count=version.chunk_count,
+            replication_factor=version.replication_factor,
+            created_at=self.created_at,
+            modified_at=self.modified_at,
+            old_versions=tuple(_describe_old(old) for old in reversed(self.old_versions)),
+        )
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """One chunk of a version; `owed` replicas are still missing to the version's replication factor."""
+
+    version_id: str
+    index: int
+    size_bytes: int
+    checksum: str
+    replicas: tuple[str, ...]
+    owed: int
+
+
+@dataclass(frozen=True)
+class CommitTarget:
+    """The one write that a commit may make: insert the file, or replace it at exactly this revision."""
+
+    file_id: str
+    path: str
+    revision: int
+    is_insert: bool
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A version in the making. `upload_id` becomes its version id, and the file id of a new file."""
+
+    upload_id: str
+    state: str
+    revision: int
+    chunk_size_bytes: int
+    replication_factor: int
+    recorded_count: int
+    recorded_bytes: int
+    placed_count: int
+    workers: tuple[str, ...]
+    last_activity_at: float
+    target: CommitTarget | None = None
+    file_id: str = ""
+
+
+@dataclass(frozen=True)
+class WorkerRecord:
+    """A row of the heartbeat table. `heartbeat_count` moves with every heartbeat received by any master."""
+
+    worker_id: str
+    heartbeat: Heartbeat
+    heartbeat_count: int
+    is_draining: bool = False
+
+
+@dataclass(frozen=True)
+class Lease:
+    """Who leads. `epoch` names one leadership and never repeats; `clock_seconds` is the cluster clock."""
+
+    holder: str
+    epoch: int
+    renewals: int
+    clock_seconds: float
+
+
+@dataclass(frozen=True)
+class Preconditions:
+    """If-Match and If-None-Match of a write, as entity tags: "*", one quoted tag, several, or None."""
+
+    if_match: str | None = None
+    if_none_match: str | None = None
+
+    def check(self, file: File | None) -> None:
+        """Raise PreconditionFailed unless the present content, or its absence, satisfies both (RFC 9110, 13.1)."""
+        etag = f'"{file.version.version_id}"' if file is not None and file.version is not None else None
+        if self.if_match is not None and not _matches(self.if_match, etag):
+            raise PreconditionFailed("the file does not have the content that If-Match names", etag=etag)
+        if self.if_none_match is not None and _matches(self.if_none_match, etag):
+            raise PreconditionFailed("the file has content that If-None-Match rules out", etag=etag)
+
+
+def new_file(upload: Upload, path: str, version: Version, now: str) -> File:
+    """The file that an upload to a free path makes."""
+    return File(
+        file_id=upload.upload_id,
+        path=path,
+        status=ACTIVE,
+        revision=1,
+        version=replace(version, number=1),
+        old_versions=(),
+        last_number=1,
+        created_at=now,
+        modified_at=now,
+    )
+
+
+def overwrite(file: File, version: Version, *, expires_at: float, max_versions: int, now: str) -> File:
+    """The file with a new content; the old one can be restored until `expires_at`.
+
+    Beyond `max_versions` the oldest are due at once; TooManyVersions while they are made faster than freed.
+    """
+    if len(file.old_versions) >= VERSIONS_HARD_FACTOR * max_versions:
+        raise TooManyVersions(f"{len(file.old_versions)} old versions of this file wait to be freed")
+    number = file.last_number + 1
+    return replace(
+        _supersede(file, expires_at, max_versions, now),
+        revision=file.revision + 1,
+        version=replace(version, number=number),
+        last_number=number,
+        modified_at=now,
+    )
+
+
+def rename(file: File, path: str, now: str) -> File:
+    """The active file under another path."""
+    require_active(file)
+    return replace(file, path=path, revision=file.revision + 1, modified_at=now)
+
+
+def trash(file: File, *, expires_at: float, now: str) -> File:
+    """The file in the trash; it can be restored until `expires_at`."""
+    require_active(file)
+    return replace(file, status=DELETED, revision=file.revision + 1, expires_at=expires_at, modified_at=now)
+
+
+def purge(file: File, clock_seconds: float, now: str) -> File:
+    """The file gone for good: all its versions are due, the document stays for a while as a bar to late commits."""
+    version = (OldVersion(file.version, clock_seconds, now, is_released=True),) if file.version else ()
+    old_versions = tuple(replace(old, expires_at=clock_seconds, is_released=True) for old in file.old_versions)
+    return replace(
+        file,
+        status=PURGED,
+        revision=file.revision + 1,
+        version=None,
+        old_versions=old_versions + version,
+        expires_at=clock_seconds + TOMBSTONE_SECONDS,
+        modified_at=now,
+    )
+
+
+def restore_from_trash(file: File, path: str | None, now: str) -> File:
+    """The deleted file active again, under its old path or another."""
+    return replace(
+        file, status=ACTIVE, path=path or file.path, revision=file.revision + 1, expires_at=NEVER, modified_at=now
+    )
+
+
+def restore_version(file: File, number: int, *, expires_at: float, max_versions: int, now: str) -> File:
+    """The active file with an old version's content again, under a new number; the present content becomes old."""
+    require_active(file)
+    chosen = next((old for old in file.old_versions if old.version.number == number and not old.is_released), None)
+    if chosen is None:
+        raise VersionUnknown(f"the file has no version {number} that can be restored")
+    rest = replace(file, old_versions=tuple(old for old in file.old_versions if old is not chosen))
+    return overwrite(rest, chosen.version, expires_at=expires_at, max_versions=max_versions, now=now)
+
+
+def without_version(file: File, version_id: str) -> File:
+    """The file once an old version's bytes are freed."""
+    kept = tuple(old for old in file.old_versions if old.version.version_id != version_id)
+    return replace(file, old_versions=kept, revision=file.revision + 1)
+
+
+def postponed(file: File, until: float) -> File:
+    """The file with everything that was due put off: something could not be freed now."""
+    return replace(
+        file,
+        revision=file.revision + 1,
+        old_versions=tuple(replace(old, expires_at=max(old.expires_at, until)) for old in file.old_versions),
+    )
+
+
+def released(file: File, version_id: str) -> File:
+    """The file with an old version given up: from here on it cannot be restored, only freed."""
+    old_versions = tuple(
+        replace(old, is_released=True) if old.version.version_id == version_id else old for old in file.old_versions
+    )
+    return replace(file, revision=file.revision + 1, old_versions=old_versions)
+
+
+def touched(file: File) -> File:
+    """The same file at the next revision, so that a commit aimed at the present one can no longer happen."""
+    return replace(file, revision=file.revision + 1)
+
+
+def bar(upload_id: str, clock_seconds: float, now: str) -> File:
+    """A document that takes the id of a file which must never come to be."""
+    return File(
+        file_id=upload_id,
+        path="",
+        status=PURGED,
+        revision=1,
+        version=None,
+        old_versions=(),
+        last_number=0,
+        created_at=now,
+        modified_at=now,
+        expires_at=clock_seconds + TOMBSTONE_SECONDS,
+    )
+
+
+def revive(barrier: File, path: str, version: Version, now: str) -> File:
+    """The file that an upload makes whose own bar stands in its place."""
+    return replace(
+        barrier,
+        path=path,
+        status=ACTIVE,
+        revision=barrier.revision + 1,
+        version=replace(version, number=1),
+        last_number=1,
+        modified_at=now,
+        expires_at=NEVER,
+    )
+
+
+def as_of(file: File, version_id: str) -> File:
+    """The file as it was with this version, which it must have."""
+    for old in file.old_versions:
+        if old.version.version_id == version_id:
+            return replace(file, version=old.version)
+    return file
+
+
+def require_active(file: File) -> None:
+    """Raise FileDeleted or FileUnknown for a file that is not there to be used."""
+    if file.status == DELETED:
+        raise FileDeleted("the file is in the trash; restore it first", file_id=file.file_id)
+    if file.status != ACTIVE:
+        raise FileUnknown(f"no file {file.file_id}")
+
+
+def path_taken(path: str) -> PathTaken:
+    return PathTaken("another file has this path", path=path)
+
+
+def _supersede(file: File, expires_at: float, max_versions: int, now: str) -> File:
+    if file.version is None:
+        raise FileUnknown(f"no file {file.file_id}")
+    old_versions = (*file.old_versions, OldVersion(file.version, expires_at, now))
+    surplus = len(old_versions) - max_versions
+    return replace(
+        file,
+        old_versions=tuple(
+            replace(old, expires_at=0.0, is_released=True) if position < surplus else old for position, old in enumerate(old_versions)
+        ),
+    )
+
+
+def _describe_old(old: OldVersion) -> dict[str, object]:
+    return {
+        "version": old.version.number,
+        "size": old.version.size_bytes,
+        "checksum": {"algorithm": old.version.checksum.algorithm, "value": old.version.checksum.value},
+        "created_at": old.version.created_at,
+        "superseded_at": old.superseded_at,
+        "is_restorable": not old.is_released,
+    }
+
+
+def _matches(header: str, etag: str | None) -> bool:
+    if header.strip() == "*":
+        return etag is not None
+    return etag is not None and etag in [tag.strip() for tag in header.split(",")]

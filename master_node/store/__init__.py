@@ -1,0 +1,1 @@
+"""Where the masters keep everything: one interface, two implementations (MongoDB, SQLite), one contract suite."""

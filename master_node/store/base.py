@@ -1,0 +1,113 @@
+"""The interface that every metadata store offers, and all that the masters may ask of one.
+
+Each method is one atomic step on one document, or on documents of which nobody else writes (the chunks of an upload);
+there are no transactions. Every method raises MetadataUnavailable when the database does not answer; a write whose
+answer was lost is resolved inside the store by reading, so a returned value is always true.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from common.records import Heartbeat
+from master_node.model import Chunk, File, Lease, Upload, WorkerRecord
+
+
+class KeyTaken(Exception):
+    """Another file has the unique key that a write would give this one."""
+
+
+class IdTaken(Exception):
+    """A document with this id exists."""
+
+
+@dataclass(frozen=True)
+class Pending:
+    """Bytes waiting to be freed, replicas not counted: all of them, and those whose time has come."""
+
+    total_bytes: int
+    due_bytes: int
+
+
+@dataclass(frozen=True)
+class Owed:
+    """Chunks with fewer replicas than their factor, and how many replicas are missing in all."""
+
+    chunks: int
+    replicas: int
+
+
+class MetadataStore(Protocol):
+    """See the module's docstring for what holds of every method."""
+
+    # --- files ---
+
+    def insert_file(self, file: File) -> None:
+        """Raises IdTaken or KeyTaken; IdTaken when both."""
+
+    def replace_file(self, file: File) -> bool:
+        """Write `file` if the stored revision is one lower; False when it is another or the file is gone.
+
+        Raises KeyTaken when another file has its key.
+        """
+
+    def delete_file(self, file_id: str, revision: int) -> bool:
+        """Remove the document if it is at this revision."""
+
+    def find_file(self, file_id: str) -> File | None: ...
+
+    def find_file_by_key(self, key: str) -> File | None: ...
+
+    def scan_files(self, after: str, before: str, limit: int, is_inclusive: bool = False) -> list[File]:
+        """Files with after < key < before (after <= key when inclusive), in the order of the key; one index range."""
+
+    def find_due_files(self, clock_seconds: float, limit: int) -> list[File]:
+        """Files in which something is due, the longest due first; from an index."""
+
+    def pending(self, clock_seconds: float) -> Pending: ...
+
+    # --- chunks ---
+
+    def put_chunks(self, chunks: Sequence[Chunk]) -> None:
+        """Write these chunk records, over earlier ones of the same version and index."""
+
+    def list_chunks(self, version_id: str, start: int, limit: int) -> list[Chunk]:
+        """The chunks of a version from index `start` in order."""
+
+    def delete_chunks(self, version_id: str, indexes: Sequence[int]) -> None: ...
+
+    def owed(self) -> Owed: ...
+
+    # --- uploads ---
+
+    def insert_upload(self, upload: Upload) -> None:
+        """Raises IdTaken."""
+
+    def replace_upload(self, upload: Upload) -> bool:
+        """Write `upload` if the stored revision is one lower."""
+
+    def find_upload(self, upload_id: str) -> Upload | None: ...
+
+    def find_idle_uploads(self, state: str, idle_since: float, limit: int) -> list[Upload]:
+        """Uploads in this state whose last activity is not after `idle_since`, the oldest first; from an index."""
+
+    def delete_upload(self, upload_id: str) -> None: ...
+
+    # --- workers ---
+
+    def record_heartbeat(self, worker_id: str, heartbeat: Heartbeat) -> int:
+        """Store what the worker says and count the heartbeat, in one step; returns the count."""
+
+    def list_workers(self) -> list[WorkerRecord]:
+        """In the order of their ids."""
+
+    # --- lease ---
+
+    def read_lease(self) -> Lease | None: ...
+
+    def swap_lease(self, expected: Lease | None, lease: Lease) -> bool:
+        """Write `lease` if the stored one has the epoch and renewals of `expected` (None: there is none yet)."""
+
+    def close(self) -> None: ...

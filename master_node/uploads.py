@@ -1,0 +1,140 @@
+"""Open uploads, place and record their chunks, abort them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+
+from common.clock import Clock
+from common.errors import InvalidRequest, MetadataUnavailable, UploadClosed, UploadUnknown
+from common.paths import check_path
+from common.records import OpenUpload, Placement, StoredChunk, is_version_id
+from common.settings import ClusterSettings
+from master_node import model
+from master_node.commit import choose_target
+from master_node.election import Election
+from master_node.membership import Membership
+from master_node.model import Upload
+from master_node.placement import place_chunks
+from master_node.recording import put_chunks
+from master_node.store.base import IdTaken, MetadataStore
+
+MAX_PLACE = 256
+_MAX_TURNS = 10
+
+
+class Uploads:
+    """The uploads of the cluster, as one master serves them. Every call may be repeated, at any master."""
+
+    def __init__(
+        self,
+        store: MetadataStore,
+        membership: Membership,
+        election: Election,
+        settings: ClusterSettings,
+        clock: Clock,
+        rng: random.Random,
+    ) -> None:
+        self._store = store
+        self._membership = membership
+        self._election = election
+        self._settings = settings
+        self._clock = clock
+        self._rng = rng
+
+    def open(self, upload_id: str, path: str | None, replication_factor: int | None, place: int) -> OpenUpload:
+        """Open an upload and place its first chunks.
+
+        path: where it will be committed, if known yet. Raises ClusterFull or NotEnoughWorkers before anything is
+        written, UploadClosed when the id was used before.
+        """
+        if not is_version_id(upload_id):
+            raise InvalidRequest("an upload id is 32 hexadecimal digits")
+        factor = self._settings.replication_factor if replication_factor is None else replication_factor
+        upload = Upload(
+            upload_id=upload_id,
+            state=model.OPEN,
+            revision=1,
+            chunk_size_bytes=self._settings.chunk_size_bytes,
+            replication_factor=factor,
+            recorded_count=0,
+            recorded_bytes=0,
+            placed_count=0,
+            workers=(),
+            last_activity_at=self._election.clock_seconds(),
+            target=choose_target(self._store, upload_id, check_path(path)) if path is not None else None,
+        )
+        placements = self._place(upload, 0, place)
+        upload = _with_placements(upload, placements)
+        try:
+            self._store.insert_upload(upload)
+        except IdTaken:
+            if self._require_open(upload_id).recorded_count:
+                raise UploadClosed("the upload id is in use", upload_id=upload_id) from None
+            return self.record(upload_id, (), 0, place)
+        return self._answer(upload, placements)
+
+    def record(self, upload_id: str, chunks: Sequence[StoredChunk], place_from: int, place: int) -> OpenUpload:
+        """Record finished chunks and place the chunks `place_from` and following, `place` of them."""
+        for _ in range(_MAX_TURNS):
+            upload = self._require_open(upload_id)
+            placements = self._place(upload, place_from, place)
+            upload = _with_placements(put_chunks(self._store, upload, chunks, is_last=False), placements)
+            upload = replace(upload, revision=upload.revision + 1, last_activity_at=self._election.clock_seconds())
+            if self._store.replace_upload(upload):
+                return self._answer(upload, placements)
+        raise MetadataUnavailable("the upload is being changed by others all the time")
+
+    def abort(self, upload_id: str) -> None:
+        """Give an upload up. Garbage collection settles whether a commit of it had happened, and frees its chunks."""
+        for _ in range(_MAX_TURNS):
+            upload = self._store.find_upload(upload_id)
+            if upload is None or upload.state != model.OPEN:
+                return
+            aborted = replace(
+                upload, state=model.ABORTED, revision=upload.revision + 1, last_activity_at=self._election.clock_seconds()
+            )
+            if self._store.replace_upload(aborted):
+                return
+        raise MetadataUnavailable("the upload is being changed by others all the time")
+
+    def _place(self, upload: Upload, start: int, count: int) -> tuple[Placement, ...]:
+        if not 0 <= count <= MAX_PLACE:
+            raise InvalidRequest(f"at most {MAX_PLACE} chunks are placed at once")
+        return place_chunks(
+            self._membership.candidates(),
+            start=start,
+            count=count,
+            chunk_size_bytes=upload.chunk_size_bytes,
+            replication_factor=upload.replication_factor,
+            write_quorum=self._settings.write_quorum,
+            rng=self._rng,
+        )
+
+    def _require_open(self, upload_id: str) -> Upload:
+        upload = self._store.find_upload(upload_id)
+        if upload is None:
+            raise UploadUnknown("no such upload, or it was collected", upload_id=upload_id)
+        if upload.state != model.OPEN:
+            raise UploadClosed(f"the upload is {upload.state}", upload_id=upload_id)
+        return upload
+
+    def _answer(self, upload: Upload, placements: tuple[Placement, ...]) -> OpenUpload:
+        return OpenUpload(
+            upload.upload_id,
+            upload.chunk_size_bytes,
+            upload.replication_factor,
+            min(self._settings.write_quorum, upload.replication_factor),
+            placements,
+        )
+
+
+def _with_placements(upload: Upload, placements: Sequence[Placement]) -> Upload:
+    """The upload with every worker noted that may come to hold a chunk of it: they are where its garbage would be."""
+    workers = {target.worker_id for placement in placements for target in placement.targets}
+    return replace(
+        upload,
+        placed_count=max([upload.placed_count, *(placement.index + 1 for placement in placements)]),
+        workers=tuple(sorted(workers | set(upload.workers))),
+    )
