@@ -73,3 +73,7 @@ def main(worker_id: str, arguments: Sequence[str]) -> int:
 def launch(launcher: str) -> None:
     """Run the worker whose folder holds the file `launcher`."""
     sys.exit(main(Path(launcher).resolve().parent.name, sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else "", sys.argv[2:]))

@@ -1,0 +1,184 @@
+"""The way of a file out: locate, fetch ahead, verify, stream. Knows no Flask.
+
+Every chunk, or the 64 KiB blocks of it that a range touches, is verified before a byte is given on. Memory: the chunk
+that is being sent and at most `window` fetched ahead, fewer while other transfers need the buffers.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+
+from api_gateway.avoidance import Avoidance
+from api_gateway.buffers import BufferPool
+from common.checksums import BLOCK_SIZE_BYTES
+from common.errors import ChunkCorrupt, ChunkUnavailable, DFSError
+from common.logs import EventLog
+from common.master_client import Located, MasterClient
+from common.ranges import ByteRange
+from common.records import ChunkLocation, FileInfo, chunk_id
+from common.request_ids import carry_request_id
+from common.worker_client import WorkerClient
+
+MAP_PAGE = 256
+PIECE_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class _Span:
+    """The bytes `start` to `stop` of one chunk, and the whole blocks that contain them."""
+
+    location: ChunkLocation
+    start: int
+    stop: int
+
+    @property
+    def first_block(self) -> int:
+        return self.start // BLOCK_SIZE_BYTES
+
+    @property
+    def blocks_start(self) -> int:
+        return self.first_block * BLOCK_SIZE_BYTES
+
+    @property
+    def blocks_stop(self) -> int:
+        return min(-(-self.stop // BLOCK_SIZE_BYTES) * BLOCK_SIZE_BYTES, self.location.size_bytes)
+
+
+@dataclass
+class _Fetch:
+    span: _Span
+    buffer: bytearray
+    future: Future[None]
+
+
+class DownloadService:
+    """Streams files and parts of files."""
+
+    def __init__(
+        self,
+        masters: MasterClient,
+        workers: WorkerClient,
+        buffers: BufferPool,
+        executor: Executor,
+        avoidance: Avoidance,
+        log: EventLog,
+        window_chunks: int,
+    ) -> None:
+        self._masters = masters
+        self._workers = workers
+        self._buffers = buffers
+        self._executor = executor
+        self._avoidance = avoidance
+        self._log = log
+        self._window_chunks = window_chunks
+
+    def stream(self, located: Located, wanted: ByteRange) -> Iterator[bytes]:
+        """The bytes of `wanted`, in pieces. The caller closes the iterator, also when it stops early.
+
+        Raises ChunkUnavailable when no replica of a chunk can be read, at the latest when its first byte is due.
+        """
+        spans = self._spans(located, wanted)
+        fetch = carry_request_id(self._fetch)
+        under_way: deque[_Fetch] = deque()
+        span = next(spans, None)
+        try:
+            while span is not None or under_way:
+                while span is not None and (buffer := self._buffer_for(len(under_way))) is not None:
+                    under_way.append(_Fetch(span, buffer, self._executor.submit(fetch, located.file, span, buffer)))
+                    span = next(spans, None)
+                yield from _pieces(under_way[0])
+                self._buffers.release(under_way.popleft().buffer)
+        finally:
+            for started in under_way:
+                if not started.future.cancel():
+                    started.future.exception()
+                self._buffers.release(started.buffer)
+
+    def _buffer_for(self, under_way: int) -> bytearray | None:
+        """A buffer for one more fetch: one is worth waiting for, those ahead only if nobody else needs them."""
+        if under_way >= self._window_chunks:
+            return None
+        return self._buffers.try_acquire() if under_way else self._buffers.acquire()
+
+    def _spans(self, located: Located, wanted: ByteRange) -> Iterator[_Span]:
+        """The parts of chunks that make up the range, in order; the map is read a page at a time."""
+        chunk_size = located.file.chunk_size
+        index, last = wanted.start // chunk_size, (wanted.stop - 1) // chunk_size
+        page: Sequence[ChunkLocation] = [chunk for chunk in located.chunks if chunk.index >= index]
+        while index <= last:
+            if not page or page[0].index != index:
+                page = self._masters.list_chunks(located.file.version_id, index, min(MAP_PAGE, last - index + 1))
+                if not page or page[0].index != index:
+                    raise ChunkUnavailable(f"the map of the file lacks chunk {index}; it may have been deleted")
+            for location in page:
+                if location.index != index:
+                    break
+                if index <= last:
+                    begin = index * chunk_size
+                    stop = min(wanted.stop - begin, location.size_bytes)
+                    yield from self._fitting(_Span(location, max(0, wanted.start - begin), stop))
+                    index += 1
+            page = ()
+
+    def _fitting(self, span: _Span) -> Iterator[_Span]:
+        """The span in parts that fit into a buffer: a file may be older than the present chunk size."""
+        start = span.start
+        while start < span.stop:
+            stop = min(span.stop, start // BLOCK_SIZE_BYTES * BLOCK_SIZE_BYTES + self._buffers.size_bytes)
+            yield _Span(span.location, start, stop)
+            start = stop
+
+    def _fetch(self, file: FileInfo, span: _Span, buffer: bytearray) -> None:
+        """Fill the buffer with the verified blocks of the span, from whichever replica gives them."""
+        if self._fetch_from(file, span, span.location, buffer):
+            return
+        # The replicas may have moved since the map was read.
+        for location in self._masters.list_chunks(file.version_id, span.location.index, 1):
+            if location.index == span.location.index and self._fetch_from(file, span, location, buffer):
+                return
+        raise ChunkUnavailable(f"no replica of chunk {span.location.index} of file {file.file_id} can be read")
+
+    def _fetch_from(self, file: FileInfo, span: _Span, location: ChunkLocation, buffer: bytearray) -> bool:
+        name = chunk_id(file.version_id, location.index)
+        view = memoryview(buffer)[: span.blocks_stop - span.blocks_start]
+        for target in self._avoidance.order(location.replicas):
+            try:
+                self._workers.get_blocks(
+                    target.url,
+                    name,
+                    view,
+                    size_bytes=location.size_bytes,
+                    first_block=span.first_block,
+                    checksum=location.checksum,
+                )
+            except DFSError as error:
+                self._log.warning(
+                    "replica_not_read", worker=target.worker_id, chunk_id=name, code=error.code, error=error.detail
+                )
+                self._avoidance.note_failure(target.worker_id)
+                if isinstance(error, ChunkCorrupt):
+                    self._report_corrupt(target.url, name)
+            else:
+                return True
+        return False
+
+    def _report_corrupt(self, url: str, name: str) -> None:
+        """Have the worker re-read its replica and put it into quarantine if it is bad on the disk."""
+        try:
+            is_intact = self._workers.verify_chunk(url, name)
+        except DFSError as error:
+            self._log.warning("verify_failed", chunk_id=name, error=error.detail)
+        else:
+            self._log.warning("corrupt_replica_reported", chunk_id=name, is_intact_on_disk=is_intact)
+
+
+def _pieces(fetched: _Fetch) -> Iterator[bytes]:
+    """The bytes of the span, once they are there and verified."""
+    fetched.future.result()
+    offset = fetched.span.blocks_start
+    view = memoryview(fetched.buffer)[fetched.span.start - offset : fetched.span.stop - offset]
+    for start in range(0, len(view), PIECE_BYTES):
+        yield bytes(view[start : start + PIECE_BYTES])

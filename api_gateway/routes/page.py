@@ -1,0 +1,65 @@
+"""`/`: a plain page with an upload form, the folder's list, download and delete. It needs no script."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Flask, Response, g, render_template, request
+
+from api_gateway.routes.answers import is_html_form
+from common.edge import problem_response
+from common.errors import DFSError
+from common.master_client import MasterClient
+
+PAGE_LIMIT = 100
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+def add_page_routes(app: Flask, masters: MasterClient) -> None:
+    @app.get("/")
+    def page() -> Response:
+        prefix, cursor = request.args.get("prefix", ""), request.args.get("cursor", "")
+        query = {"prefix": prefix, "delimiter": "/", "limit": str(PAGE_LIMIT), "cursor": cursor}
+        listing = masters.list_files({name: value for name, value in query.items() if value})
+        text = render_template(
+            "index.html",
+            prefix=prefix,
+            folders=[(folder, folder[len(prefix) :], _link(folder)) for folder in listing["prefixes"]],
+            files=[file for file in listing["files"] if file["path"] != prefix],
+            crumbs=_crumbs(prefix),
+            next_link=_link(prefix, listing["next_cursor"]) if listing["next_cursor"] else None,
+        )
+        return Response(text, headers=_HEADERS, mimetype="text/html")
+
+    @app.errorhandler(DFSError)
+    def show_error(error: DFSError) -> Response:
+        """A browser that waits for a page gets the error as one; everybody else gets problem+json."""
+        response = problem_response(error)
+        if is_html_form(request):
+            text = render_template("error.html", error=error, request_id=g.get("request_id", ""))
+            response.set_data(text)
+            response.content_type = "text/html; charset=utf-8"
+            response.headers.update(_HEADERS)
+        if error.status == 401:
+            response.headers["WWW-Authenticate"] = 'Basic realm="Distributed File System", charset="UTF-8"'
+        return response
+
+
+def _link(prefix: str, cursor: str | None = None) -> str:
+    parameters: dict[str, Any] = {"prefix": prefix, **({"cursor": cursor} if cursor else {})}
+    return "/?" + urlencode(parameters)
+
+
+def _crumbs(prefix: str) -> list[tuple[str, str]]:
+    """The folders above, as (name, link)."""
+    crumbs, path = [], ""
+    for name in prefix.split("/")[:-1]:
+        path += name + "/"
+        crumbs.append((name, _link(path)))
+    return crumbs

@@ -1,0 +1,56 @@
+"""`/fs/<path>`: raw bytes by path, as in `curl -T big.iso host:5000/fs/isos/big.iso`."""
+
+from __future__ import annotations
+
+from flask import Flask, Response, request
+from werkzeug.routing import BaseConverter
+
+from api_gateway.receiving import receive_body
+from api_gateway.routes.answers import FIRST_MAP_PAGE, GatewayServices, bytes_response, committed_response, file_response, receive
+from api_gateway.uploads import CommitOptions
+from common.bodies import BodyReader
+from common.edge import query_flag
+from common.paths import decode_path
+
+_PREFIX = b"/fs/"
+
+
+class AnyPathConverter(BaseConverter):
+    """Everything behind /fs/, slashes and line breaks included; what it may be is decided by the path rules."""
+
+    regex = "(?s:.*)"
+    part_isolating = False
+
+
+def add_path_routes(app: Flask, services: GatewayServices) -> None:
+    app.url_map.converters["anypath"] = AnyPathConverter
+    masters = services.masters
+
+    @app.put("/fs/<anypath:_>")
+    def put_path(_: str) -> Response:
+        options = CommitOptions(
+            path=_path(),
+            content_type=request.headers.get("Content-Type", ""),
+            if_match=request.headers.get("If-Match"),
+            if_none_match=request.headers.get("If-None-Match"),
+        )
+
+        def task(body: BodyReader) -> Response:
+            return committed_response(receive_body(services.uploads, body, options))
+
+        return receive(task)
+
+    @app.get("/fs/<anypath:_>")
+    def get_path(_: str) -> Response:
+        return bytes_response(services, masters.find_path(_path(), FIRST_MAP_PAGE))
+
+    @app.delete("/fs/<anypath:_>")
+    def delete_path(_: str) -> Response:
+        found = masters.find_path(_path()).file
+        return file_response(masters.delete_file(found.file_id, query_flag(request, "permanent")))
+
+
+def _path() -> str:
+    """The path exactly as the client sent it, unescaped once. WSGI hands the bytes over as latin-1 (PEP 3333)."""
+    raw: bytes = request.environ["PATH_INFO"].encode("latin-1")
+    return decode_path(raw.removeprefix(_PREFIX))

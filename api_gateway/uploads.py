@@ -1,0 +1,225 @@
+"""The way of a file in: split, place, replicate, commit. Knows no Flask; any front end feeds it bytes.
+
+Memory: one buffer being filled and at most `window` on their way to the workers, whatever the size of the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections import deque
+from dataclasses import dataclass
+
+from api_gateway.buffers import BufferPool
+from api_gateway.replication import ChunkWrite, Replicator
+from common.checksums import block_digests, checksum_of
+from common.clock import Clock
+from common.errors import DFSError, InternalError, TooManyVersions
+from common.logs import EventLog
+from common.master_client import MasterClient
+from common.records import Checksum, FileInfo, Placement, StoredChunk, chunk_id
+
+FIRST_PLACE = 4
+MAX_PLACE = 64
+COMMIT_PATIENCE_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class CommitOptions:
+    """How a finished upload becomes a file; the conditions are entity tags as HTTP has them."""
+
+    path: str
+    content_type: str = "application/octet-stream"
+    if_match: str | None = None
+    if_none_match: str | None = None
+
+
+@dataclass(frozen=True)
+class Committed:
+    """The file that an upload became."""
+
+    file: FileInfo
+    is_new: bool
+
+
+@dataclass
+class _PendingChunk:
+    index: int
+    buffer: bytearray
+    size_bytes: int
+    checksum: str
+    write: ChunkWrite
+
+
+class UploadService:
+    """Opens uploads."""
+
+    def __init__(
+        self,
+        masters: MasterClient,
+        replicator: Replicator,
+        buffers: BufferPool,
+        clock: Clock,
+        log: EventLog,
+        window_chunks: int,
+        chunk_size_bytes: int,
+    ) -> None:
+        self.masters = masters
+        self.replicator = replicator
+        self.buffers = buffers
+        self.clock = clock
+        self.log = log
+        self.window_chunks = window_chunks
+        self.chunk_size_bytes = chunk_size_bytes
+
+    def open(self, path: str | None, expected_size: int | None) -> Upload:
+        """Begin an upload. path: where it will go, if known. expected_size: an upper bound in bytes, if known.
+
+        Raises what the masters say, such as ClusterFull, before a byte of the file is needed.
+        """
+        return Upload(self, path, expected_size)
+
+
+class Upload:
+    """One file on its way in. Use as a context manager: leaving it without `commit` aborts. One thread at a time."""
+
+    def __init__(self, service: UploadService, path: str | None, expected_size: int | None) -> None:
+        self._service = service
+        self._upload_id = secrets.token_hex(16)
+        opened = service.masters.open_upload(
+            self._upload_id, path, None, _first_place(expected_size, service.chunk_size_bytes)
+        )
+        self._is_committed = False
+        if opened.chunk_size > service.buffers.size_bytes:
+            raise InternalError("cluster.chunk_size_bytes of the masters is larger than that of this gateway")
+        self._chunk_size = opened.chunk_size
+        self._factor = opened.replication_factor
+        self._quorum = opened.write_quorum
+        self._placements: deque[Placement] = deque(opened.placements)
+        self._next_index = 0
+        self._size = 0
+        self._hash = hashlib.sha256()
+        self._buffer: bytearray | None = None
+        self._filled = 0
+        self._pending: deque[_PendingChunk] = deque()
+        self._stored: list[StoredChunk] = []
+
+    def write(self, piece: bytes) -> None:
+        """Take the next bytes of the file, of any length. Raises QuorumNotReached, ClusterFull, GatewayBusy."""
+        view = memoryview(piece)
+        while view:
+            if self._buffer is None:
+                self._buffer = self._take_buffer()
+                self._filled = 0
+            taken = view[: self._chunk_size - self._filled]
+            self._buffer[self._filled : self._filled + len(taken)] = taken
+            self._filled += len(taken)
+            view = view[len(taken) :]
+            if self._filled == self._chunk_size:
+                self._send_buffer()
+
+    def finish(self) -> None:
+        """Wait until every byte is on a write quorum of disks; nothing is visible yet."""
+        if self._buffer is not None:
+            self._send_buffer()
+        while self._pending:
+            self._reap()
+
+    def commit(self, options: CommitOptions) -> Committed:
+        """Make the upload the file at a path, in one step. A path written by too many at once is waited for."""
+        self.finish()
+        give_up_at = self._service.clock.monotonic() + COMMIT_PATIENCE_SECONDS
+        while True:
+            try:
+                file, is_new = self._service.masters.commit_upload(
+                    self._upload_id,
+                    path=options.path,
+                    content_type=options.content_type,
+                    size=self._size,
+                    chunk_count=self._next_index,
+                    checksum=Checksum("sha256", self._hash.hexdigest()),
+                    chunks=self._stored,
+                    if_match=options.if_match,
+                    if_none_match=options.if_none_match,
+                )
+                break
+            except TooManyVersions:
+                if self._service.clock.monotonic() >= give_up_at:
+                    raise
+                self._service.clock.sleep(0.5)
+        self._is_committed = True
+        return Committed(file, is_new)
+
+    def close(self) -> None:
+        """Let go of everything; an upload that was not committed is aborted, as far as the masters can be told."""
+        for pending in self._pending:
+            pending.write.cancel()
+            self._service.buffers.release(pending.buffer)
+        self._pending.clear()
+        if self._buffer is not None:
+            self._service.buffers.release(self._buffer)
+            self._buffer = None
+        if not self._is_committed:
+            self._is_committed = True
+            try:
+                self._service.masters.abort_upload(self._upload_id)
+            except DFSError as error:
+                # The leader collects it once it has been idle for long enough.
+                self._service.log.warning("abort_failed", upload_id=self._upload_id, error=error.detail)
+
+    def __enter__(self) -> Upload:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _take_buffer(self) -> bytearray:
+        """A free buffer; rather than wait for other transfers, wait for our own chunks that hold one."""
+        while len(self._pending) >= self._service.window_chunks:
+            self._reap()
+        while self._pending:
+            if (buffer := self._service.buffers.try_acquire()) is not None:
+                return buffer
+            self._reap()
+        return self._service.buffers.acquire()
+
+    def _send_buffer(self) -> None:
+        """Start to replicate the buffer that is being filled."""
+        assert self._buffer is not None
+        placement = self._next_placement()
+        buffer, self._buffer = self._buffer, None
+        view = memoryview(buffer)[: self._filled]
+        checksum = checksum_of(block_digests(view))
+        name = chunk_id(self._upload_id, self._next_index)
+        write = self._service.replicator.start(placement, name, view, checksum, self._factor, self._quorum)
+        self._pending.append(_PendingChunk(self._next_index, buffer, self._filled, checksum, write))
+        self._hash.update(view)
+        self._next_index += 1
+        self._size += self._filled
+
+    def _next_placement(self) -> Placement:
+        if not self._placements:
+            count = min(MAX_PLACE, max(FIRST_PLACE, 2 * self._next_index))
+            answer = self._service.masters.record_chunks(self._upload_id, self._stored, self._next_index, count)
+            self._stored = []
+            self._placements.extend(answer.placements)
+        return self._placements.popleft()
+
+    def _reap(self) -> None:
+        """Wait for the oldest chunk under way and note who has it."""
+        pending = self._pending[0]
+        try:
+            replicas = pending.write.wait()
+        finally:
+            self._pending.popleft()
+            self._service.buffers.release(pending.buffer)
+        self._stored.append(StoredChunk(pending.index, pending.size_bytes, pending.checksum, replicas))
+
+
+def _first_place(expected_size: int | None, chunk_size: int) -> int:
+    """How many chunks to place at once in the beginning: all of a small file, a few of one of unknown size."""
+    if expected_size is None:
+        return FIRST_PLACE
+    return min(MAX_PLACE, -(-expected_size // chunk_size))
+
+

@@ -1,0 +1,270 @@
+"""Start every node of the configuration that lives on this host, watch them, stop exactly them.
+
+The run scripts call this once the virtual environment stands: `python -m common.launcher`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from common.addresses import is_own_address
+from common.config import Config, ConfigError, load_config
+from common.environment import PROJECT_ROOT, child_environment, home_directory
+from common.settings import render_env_example
+
+READY_SECONDS = 60.0
+STOP_SECONDS = 15.0
+
+
+class LaunchError(Exception):
+    """The cluster cannot be started or is broken; the message is one line for the operator."""
+
+
+@dataclass
+class RunningNode:
+    """A node that was started here."""
+
+    node_id: str
+    url: str
+    process: subprocess.Popen[bytes]
+    console: Path
+
+
+@dataclass(frozen=True)
+class _Plan:
+    node_id: str
+    ip: str
+    port: int
+    command: tuple[str, ...]
+
+
+class Cluster:
+    """The nodes of one configuration on this host."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.nodes: list[RunningNode] = []
+        self._plans = [plan for plan in _plans(config) if _is_local(plan.ip)]
+
+    def start(self) -> None:
+        """Start every local node; raises LaunchError, with nothing left running, when a port is in use."""
+        if not self._plans:
+            raise LaunchError("no node of config.json has an address of this host")
+        for plan in self._plans:
+            _require_free_port(self.config.cluster.listen_address, plan)
+        for plan in self._plans:
+            self.nodes.append(self._start_node(plan))
+
+    def wait_until_ready(self, seconds: float = READY_SECONDS) -> dict[str, Any]:
+        """Wait until /cluster says that every master and worker is there; returns it. Raises LaunchError."""
+        give_up_at = time.monotonic() + seconds
+        missing = "the gateway does not answer"
+        while time.monotonic() < give_up_at:
+            self.require_all_running()
+            with contextlib.suppress(requests.RequestException, ValueError):
+                state = self._ask("/cluster")
+                missing = _missing(state)
+                if not missing:
+                    return state
+            time.sleep(0.2)
+        raise LaunchError(f"the cluster is not complete after {seconds:g} s: {missing}; see {self.config.home / 'logs'}")
+
+    def require_all_running(self) -> None:
+        """Raise LaunchError for the first node found to have ended, with the last line it printed."""
+        for node in self.nodes:
+            status = node.process.poll()
+            if status is not None:
+                raise LaunchError(
+                    f"{node.node_id} ended with status {status}: {_last_line(node.console)} (see {node.console.parent})"
+                )
+
+    def stop(self) -> None:
+        """End the nodes that were started here, gateway first; those that do not end in time are killed."""
+        for node in reversed(self.nodes):
+            if node.process.poll() is None:
+                node.process.terminate()
+        give_up_at = time.monotonic() + STOP_SECONDS
+        for node in reversed(self.nodes):
+            try:
+                node.process.wait(max(0.1, give_up_at - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                kill_node(node)
+                node.process.wait()
+
+    def _start_node(self, plan: _Plan) -> RunningNode:
+        log_dir = self.config.log_dir(plan.node_id)
+        log_dir.mkdir(parents=True, exist_ok=True)
+        console = log_dir / "console.log"
+        with open(console, "wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, *plan.command],
+                cwd=PROJECT_ROOT,
+                env=child_environment({"DFS_HOME": str(self.config.home), "PYTHONUNBUFFERED": "1"}),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                # Ctrl-C reaches this process only, which then ends the nodes in order.
+                start_new_session=True,
+            )
+        return RunningNode(plan.node_id, f"http://{plan.ip}:{plan.port}", process, console)
+
+    def _ask(self, path: str) -> dict[str, Any]:
+        gateway = self.config.gateway
+        headers = {"Authorization": f"Bearer {gateway.api_key}"} if gateway.api_key else {}
+        answer = requests.get(f"http://{gateway.ip}:{gateway.port}{path}", headers=headers, timeout=5)
+        answer.raise_for_status()
+        state: dict[str, Any] = answer.json()
+        return state
+
+
+def kill_node(node: RunningNode) -> None:
+    """End a node at once, with all its processes, as a power cut would."""
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(node.process.pid, signal.SIGKILL)
+    else:
+        node.process.kill()
+
+
+def prepare_home(home: Path) -> None:
+    """Make the folders, and a `.env` with a random secret where there is none."""
+    for name in ("databases", "logs"):
+        (home / name).mkdir(parents=True, exist_ok=True)
+    env_file = home / ".env"
+    if not env_file.exists():
+        secret = f"DFS_CLUSTER_SECRET={secrets.token_hex(32)}"
+        text = render_env_example().replace("# DFS_CLUSTER_SECRET=", secret)
+        descriptor = os.open(env_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        print(f"Made {env_file} with a random cluster secret.")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the cluster until Ctrl-C or SIGTERM; returns the exit status."""
+    if arguments:
+        print("usage: no arguments; settings are in .env and config.json", file=sys.stderr)
+        return 2
+    signal.signal(signal.SIGTERM, lambda _number, _frame: _interrupt())
+    home = home_directory()
+    try:
+        prepare_home(home)
+        cluster = Cluster(load_config(home))
+    except (ConfigError, OSError) as error:
+        print(f"The cluster cannot be started:\n{error}", file=sys.stderr)
+        return 2
+    try:
+        cluster.start()
+        print(f"Started {len(cluster.nodes)} nodes, waiting for the cluster ...", flush=True)
+        state = cluster.wait_until_ready()
+        _print_ready(cluster, state)
+        while True:
+            time.sleep(1.0)
+            _report_ended(cluster)
+    except KeyboardInterrupt:
+        print("\nStopping ...", flush=True)
+        return 0
+    except LaunchError as error:
+        print(f"The cluster cannot be started: {error}", file=sys.stderr)
+        return 1
+    finally:
+        with _signals_ignored():
+            cluster.stop()
+        print("All nodes are stopped.", flush=True)
+
+
+def _plans(config: Config) -> Iterator[_Plan]:
+    for node in config.masters.values():
+        yield _Plan(node.node_id, node.ip, node.port, ("-m", "master_node.master", node.node_id))
+    for node in config.workers.values():
+        yield _Plan(node.node_id, node.ip, node.port, ("-m", "storage.worker", node.node_id))
+    yield _Plan("gateway", config.gateway.ip, config.gateway.port, ("-m", "api_gateway.gateway"))
+
+
+def _is_local(host: str) -> bool:
+    try:
+        addresses = {str(info[4][0]) for info in socket.getaddrinfo(host, None)}
+    except socket.gaierror:
+        return False
+    return any(is_own_address(address) for address in addresses)
+
+
+def _require_free_port(listen_address: str, plan: _Plan) -> None:
+    family = socket.AF_INET6 if ":" in listen_address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((listen_address, plan.port))
+            probe.listen()
+        except OSError as error:
+            raise LaunchError(
+                f"port {plan.port} of {plan.node_id} cannot be used: {error.strerror};"
+                " stop the program that uses it, or change the port in config.json"
+            ) from error
+
+
+def _missing(state: dict[str, Any]) -> str:
+    """What a complete cluster still lacks, in words; empty when it is complete."""
+    masters = [master["master_id"] for master in state["masters"] if master["state"] != "alive"]
+    workers = [worker["worker_id"] for worker in state["workers"] if worker["state"] != "alive"]
+    silent = ", ".join(masters + workers)
+    if silent or not state["workers"]:
+        return f"not heard of yet: {silent or 'any worker'}"
+    return "" if state["leader"] else "no master leads yet"
+
+
+def _print_ready(cluster: Cluster, state: dict[str, Any]) -> None:
+    for node in cluster.nodes:
+        print(f"  {node.node_id:<10} pid {node.process.pid:<8} {node.url}")
+    gateway = cluster.config.gateway
+    print(f"Leader: {state['leader']}. Logs: {cluster.config.home / 'logs'}")
+    print(f"The cluster is ready: http://{gateway.ip}:{gateway.port}/  (Ctrl-C stops it)", flush=True)
+
+
+def _report_ended(cluster: Cluster) -> None:
+    """Say once of each node that it has ended; the others go on."""
+    for node in list(cluster.nodes):
+        status = node.process.poll()
+        if status is not None:
+            cluster.nodes.remove(node)
+            print(f"{node.node_id} ended with status {status}: {_last_line(node.console)}", file=sys.stderr, flush=True)
+    if not cluster.nodes:
+        raise LaunchError("every node has ended")
+
+
+def _last_line(path: Path) -> str:
+    lines = [line for line in path.read_text(errors="replace").splitlines() if line.strip()]
+    return lines[-1].strip() if lines else "it printed nothing"
+
+
+@contextlib.contextmanager
+def _signals_ignored() -> Iterator[None]:
+    """Finish stopping even when the operator is impatient."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, signal.SIG_IGN) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
