@@ -61,7 +61,9 @@ def build_gateway(config: Config, node_id: str) -> Service:
         pool.close()
         log.info("stopped")
 
-    return Service(node_id, create_app(services, Access(settings.api_key), master_urls, executor, log), log, start, stop)
+    return Service(
+        node_id, create_app(services, Access(settings.api_key), master_urls, executor, log), log, start, stop
+    )
 
 
 def main(arguments: Sequence[str]) -> int:

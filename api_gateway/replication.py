@@ -93,9 +93,7 @@ class ChunkWrite:
                 self._changed.wait_for(lambda: len(self._stored) >= self._quorum or self._running == 0)
             if len(self._stored) < self._quorum:
                 raise self._failure()
-            patience = max(
-                self._replicator.straggler_seconds, 2 * (self._replicator.clock.monotonic() - self._started)
-            )
+            patience = max(self._replicator.straggler_seconds, 2 * (self._replicator.clock.monotonic() - self._started))
             if not self._all_done_within(patience):
                 self._break_off_stragglers()
                 self._all_done_within(patience if self._untried or self._under_way else 0)

@@ -109,19 +109,18 @@ class Upload:
         view = memoryview(piece)
         while view:
             if self._buffer is None:
-                self._buffer = self._take_buffer()
-                self._filled = 0
+                self._buffer, self._filled = self._take_buffer(), 0
             taken = view[: self._chunk_size - self._filled]
             self._buffer[self._filled : self._filled + len(taken)] = taken
             self._filled += len(taken)
             view = view[len(taken) :]
             if self._filled == self._chunk_size:
-                self._send_buffer()
+                self._send(self._buffer)
 
     def finish(self) -> None:
         """Wait until every byte is on a write quorum of disks; nothing is visible yet."""
         if self._buffer is not None:
-            self._send_buffer()
+            self._send(self._buffer)
         while self._pending:
             self._reap()
 
@@ -183,16 +182,15 @@ class Upload:
             self._reap()
         return self._service.buffers.acquire()
 
-    def _send_buffer(self) -> None:
-        """Start to replicate the buffer that is being filled."""
-        assert self._buffer is not None
+    def _send(self, buffer: bytearray) -> None:
+        """Start to replicate the buffer that was being filled."""
         placement = self._next_placement()
-        buffer, self._buffer = self._buffer, None
         view = memoryview(buffer)[: self._filled]
         checksum = checksum_of(block_digests(view))
         name = chunk_id(self._upload_id, self._next_index)
         write = self._service.replicator.start(placement, name, view, checksum, self._factor, self._quorum)
         self._pending.append(_PendingChunk(self._next_index, buffer, self._filled, checksum, write))
+        self._buffer = None
         self._hash.update(view)
         self._next_index += 1
         self._size += self._filled
@@ -221,5 +219,3 @@ def _first_place(expected_size: int | None, chunk_size: int) -> int:
     if expected_size is None:
         return FIRST_PLACE
     return min(MAX_PLACE, -(-expected_size // chunk_size))
-
-

@@ -214,7 +214,9 @@ class _Loader:
         for text_key in ("zone", "data_dir"):
             if not isinstance(raw.get(text_key, ""), str):
                 self._report(source, f"{key}.{text_key}", "must be text", raw[text_key])
-        return Node(name, str(ip), port if isinstance(port, int) else 0, str(raw.get("zone", "")), str(raw.get("data_dir", "")))
+        return Node(
+            name, str(ip), port if isinstance(port, int) else 0, str(raw.get("zone", "")), str(raw.get("data_dir", ""))
+        )
 
     def _check_together(self, config: Config) -> None:
         """Rules that involve more than one value."""
@@ -230,18 +232,40 @@ class _Loader:
                 )
             )
         if cluster.write_quorum > cluster.replication_factor:
-            self._report("configuration", "cluster.write_quorum", "must not exceed cluster.replication_factor", cluster.write_quorum)
+            self._report(
+                "configuration",
+                "cluster.write_quorum",
+                "must not exceed cluster.replication_factor",
+                cluster.write_quorum,
+            )
         if cluster.replication_factor > len(config.workers):
-            self._report("configuration", "cluster.replication_factor", "must not exceed the number of workers", cluster.replication_factor)
+            self._report(
+                "configuration",
+                "cluster.replication_factor",
+                "must not exceed the number of workers",
+                cluster.replication_factor,
+            )
         if config.gateway.window_chunks > config.gateway.buffer_count // 2:
-            self._report("configuration", "gateway.window_chunks", "must be at most half of gateway.buffer_count", config.gateway.window_chunks)
+            self._report(
+                "configuration",
+                "gateway.window_chunks",
+                "must be at most half of gateway.buffer_count",
+                config.gateway.window_chunks,
+            )
         if config.master.dead_seconds < config.master.suspect_seconds:
-            self._report("configuration", "master.dead_seconds", "must be at least master.suspect_seconds", config.master.dead_seconds)
+            self._report(
+                "configuration",
+                "master.dead_seconds",
+                "must be at least master.suspect_seconds",
+                config.master.dead_seconds,
+            )
         self._check_addresses(config)
 
     def _check_addresses(self, config: Config) -> None:
         taken: dict[tuple[str, int], str] = {}
-        nodes = [(f"masters.{n.node_id}", n) for n in config.masters.values()] + [(f"workers.{n.node_id}", n) for n in config.workers.values()]
+        nodes = [(f"masters.{n.node_id}", n) for n in config.masters.values()] + [
+            (f"workers.{n.node_id}", n) for n in config.workers.values()
+        ]
         nodes.append(("gateway", Node("gateway", config.gateway.ip, config.gateway.port)))
         for key, node in nodes:
             other = taken.setdefault((node.ip, node.port), key)
@@ -264,7 +288,9 @@ class _Loader:
 
     def _report_unknown(self, source: str, key: str, name: str, known: Iterable[str]) -> None:
         close = difflib.get_close_matches(name, list(known), n=1)
-        self._problems.append(Problem(source, key, "is not a setting" + (f"; did you mean {close[0]}?" if close else ""), ""))
+        self._problems.append(
+            Problem(source, key, "is not a setting" + (f"; did you mean {close[0]}?" if close else ""), "")
+        )
 
     def _report(self, source: str, key: str, rule: str, value: Any) -> None:
         self._problems.append(Problem(source, key, rule, repr(value)))

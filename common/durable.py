@@ -26,7 +26,7 @@ class StagedFile:
         self._is_synced = is_synced
         self._temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
         self._is_published = False
-        self.file = open(self._temporary, "xb", buffering=0)
+        self.file = open(self._temporary, "xb", buffering=0)  # noqa: SIM115 - closed by this object
 
     def sync(self) -> None:
         """Get the bytes onto the disk; call before `publish`."""

@@ -63,7 +63,7 @@ def install_edge(app: Flask, log: EventLog, secret: ClusterSecret | None = None)
         return response
 
     @app.errorhandler(Exception)
-    def answer_unexpected(error: Exception) -> Response:
+    def answer_unexpected(_error: Exception) -> Response:
         log.exception("unexpected_error", method=request.method, path=request.path)
         return problem_response(InternalError())
 

@@ -172,10 +172,10 @@ class HttpPool:
             try:
                 if not is_reused:
                     connection.connect()
-                assert connection.sock is not None
-                connection.sock.settimeout(timeout_seconds)
+                sock: socket.socket = connection.sock
+                sock.settimeout(timeout_seconds)
                 if abort is not None:
-                    abort.attach(connection.sock)
+                    abort.attach(sock)
                 connection.request(method, target, body, dict(headers))
                 return connection, connection.getresponse()
             except (ConnectionError, http.client.BadStatusLine):

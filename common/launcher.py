@@ -80,7 +80,9 @@ class Cluster:
                 if not missing:
                     return state
             time.sleep(0.2)
-        raise LaunchError(f"the cluster is not complete after {seconds:g} s: {missing}; see {self.config.home / 'logs'}")
+        raise LaunchError(
+            f"the cluster is not complete after {seconds:g} s: {missing}; see {self.config.home / 'logs'}"
+        )
 
     def require_all_running(self) -> None:
         """Raise LaunchError for the first node found to have ended, with the last line it printed."""

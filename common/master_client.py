@@ -165,4 +165,6 @@ class MasterClient:
 
 
 def _located(answer: Mapping[str, Any]) -> Located:
-    return Located(FileInfo.from_json(answer["file"]), tuple(ChunkLocation.from_json(item) for item in answer["chunks"]))
+    return Located(
+        FileInfo.from_json(answer["file"]), tuple(ChunkLocation.from_json(item) for item in answer["chunks"])
+    )

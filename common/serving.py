@@ -74,7 +74,7 @@ def _serve_with_gunicorn(
         "worker_exit": lambda _arbiter, worker: worker.app.service.stop(),
     }
 
-    class Application(BaseApplication):
+    class Application(BaseApplication):  # type: ignore[misc]
         service: Service
 
         def load_config(self) -> None:

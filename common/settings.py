@@ -54,17 +54,36 @@ class ClusterSettings:
     )
     mongo_database: str = setting("dfs", "name of the MongoDB database", variable="MONGO_DATABASE")
     chunk_size_bytes: int = setting(
-        4 * MIB, "size of a chunk; for new versions only", minimum=BLOCK_SIZE_BYTES, maximum=64 * MIB, multiple_of=BLOCK_SIZE_BYTES
+        4 * MIB,
+        "size of a chunk; for new versions only",
+        minimum=BLOCK_SIZE_BYTES,
+        maximum=64 * MIB,
+        multiple_of=BLOCK_SIZE_BYTES,
     )
     replication_factor: int = setting(3, "replicas of every chunk", minimum=1, maximum=16)
-    write_quorum: int = setting(2, "replicas that must be on disk before a write is acknowledged", minimum=1, maximum=16)
-    listen_address: str = setting("0.0.0.0", "address that every service listens on", variable="DFS_LISTEN_ADDRESS")
-    server: str = setting(
-        "auto", "WSGI server; auto: gunicorn, on Windows cheroot", choices=("auto", "gunicorn", "cheroot"), variable="DFS_SERVER"
+    write_quorum: int = setting(
+        2, "replicas that must be on disk before a write is acknowledged", minimum=1, maximum=16
     )
-    log_level: str = setting("INFO", "least level that is logged", choices=("DEBUG", "INFO", "WARNING", "ERROR"), variable="DFS_LOG_LEVEL")
-    log_max_bytes: int = setting(10 * MIB, "size at which a log file is rotated", minimum=4096, variable="DFS_LOG_MAX_BYTES")
-    log_backups: int = setting(5, "rotated log files that are kept", minimum=0, maximum=1000, variable="DFS_LOG_BACKUPS")
+    listen_address: str = setting(
+        "0.0.0.0",  # noqa: S104 - internal routes need the cluster's secret, the gateway has its own rule
+        "address that every service listens on",
+        variable="DFS_LISTEN_ADDRESS",
+    )
+    server: str = setting(
+        "auto",
+        "WSGI server; auto: gunicorn, on Windows cheroot",
+        choices=("auto", "gunicorn", "cheroot"),
+        variable="DFS_SERVER",
+    )
+    log_level: str = setting(
+        "INFO", "least level that is logged", choices=("DEBUG", "INFO", "WARNING", "ERROR"), variable="DFS_LOG_LEVEL"
+    )
+    log_max_bytes: int = setting(
+        10 * MIB, "size at which a log file is rotated", minimum=4096, variable="DFS_LOG_MAX_BYTES"
+    )
+    log_backups: int = setting(
+        5, "rotated log files that are kept", minimum=0, maximum=1000, variable="DFS_LOG_BACKUPS"
+    )
 
 
 @dataclass(frozen=True)
@@ -80,11 +99,17 @@ class GatewaySettings:
         is_file_key=False,
     )
     threads: int = setting(64, "requests served at once", minimum=2, maximum=1024)
-    buffer_count: int = setting(32, "chunk buffers of all transfers together; bounds the gateway's memory", minimum=4, maximum=4096)
+    buffer_count: int = setting(
+        32, "chunk buffers of all transfers together; bounds the gateway's memory", minimum=4, maximum=4096
+    )
     window_chunks: int = setting(4, "chunks of one transfer under way at once", minimum=1, maximum=64)
-    buffer_wait_seconds: float = setting(30.0, "how long a transfer waits for a buffer before it is answered 503", minimum=0.1)
+    buffer_wait_seconds: float = setting(
+        30.0, "how long a transfer waits for a buffer before it is answered 503", minimum=0.1
+    )
     worker_timeout_seconds: float = setting(10.0, "silence after which a worker's call is given up", minimum=0.1)
-    straggler_seconds: float = setting(0.5, "least time the last replicas get once the write quorum is reached", minimum=0.0)
+    straggler_seconds: float = setting(
+        0.5, "least time the last replicas get once the write quorum is reached", minimum=0.0
+    )
     avoid_seconds: float = setting(10.0, "how long a worker that failed a call is asked last", minimum=0.0)
     master_deadline_seconds: float = setting(15.0, "time in which some master must answer", minimum=0.5)
     master_timeout_seconds: float = setting(3.0, "silence after which the next master is asked", minimum=0.1)
@@ -99,9 +124,15 @@ class MasterSettings:
     lease_seconds: float = setting(3.0, "a leader that has not renewed for this long may be replaced", minimum=0.2)
     suspect_seconds: float = setting(6.0, "silence after which a worker is asked last", minimum=0.1)
     dead_seconds: float = setting(15.0, "silence after which a worker counts as dead", minimum=0.2)
-    trash_retention_seconds: float = setting(86400.0, "how long deleted files and old versions can be restored", minimum=0.0)
-    upload_idle_seconds: float = setting(3600.0, "an open upload without progress for this long is collected", minimum=1.0)
-    max_versions: int = setting(100, "old versions kept per file; older ones are freed before their time", minimum=1, maximum=1000)
+    trash_retention_seconds: float = setting(
+        86400.0, "how long deleted files and old versions can be restored", minimum=0.0
+    )
+    upload_idle_seconds: float = setting(
+        3600.0, "an open upload without progress for this long is collected", minimum=1.0
+    )
+    max_versions: int = setting(
+        100, "old versions kept per file; older ones are freed before their time", minimum=1, maximum=1000
+    )
     job_interval_seconds: float = setting(1.0, "pause between two looks for background work", minimum=0.01)
     sqlite_path: str = setting("databases/metadata.sqlite3", "the embedded database, relative to DFS_HOME")
 
@@ -154,7 +185,7 @@ def all_settings() -> Iterator[SettingEntry]:
 
 # Variables that are not a single setting of a section.
 EXTRA_VARIABLES = {
-    "DFS_HOME": "folder that holds config.json, .env, databases/, logs/ and storage/; from the environment only; default: the project's folder",
+    "DFS_HOME": "folder of config.json, .env, databases/, logs/, storage/; environment only; default: the project's",
     "DFS_MASTERS": "the masters as name=ip:port,...; default: those of config.json",
     "DFS_WORKERS": "the workers as name=ip:port,...; default: those of config.json",
 }
@@ -164,7 +195,8 @@ def render_env_example() -> str:
     """The text of `.env.example`."""
     lines = [
         "# Settings of the Distributed File System. Copy to .env and change what you need.",
-        "# Precedence: environment, then .env, then config.json, then the default shown here. An empty value means the default.",
+        "# Precedence: environment, then .env, then config.json, then the default shown here.",
+        "# An empty value means the default.",
     ]
     for variable, meaning in EXTRA_VARIABLES.items():
         lines += ["", f"# {meaning}", f"# {variable}="]

@@ -70,7 +70,7 @@ class WorkerClient:
         return bool(answer["is_intact"])
 
     def delete_chunks(self, url: str, chunk_ids: Sequence[str], epoch: int) -> None:
-        """Order a worker to free replicas; those that it does not hold are fine. epoch: the leader's, as fencing token."""
+        """Order a worker to free replicas; those it does not hold are fine. epoch: the leader's, as fencing token."""
         self._call_json("POST", f"{url}/chunks/delete", {"chunk_ids": list(chunk_ids)}, epoch)
 
     def _call_json(self, method: str, url: str, body: Any = None, epoch: int | None = None) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from common.logs import EventLog
 from common.master_client import Located
 from common.records import Checksum, Heartbeat, StoredChunk, is_version_id, take
 from master_node.catalog import MAX_CHUNK_PAGE, Catalog
-from master_node.commit import Committer, CommitRequest
+from master_node.commit import CommitRequest, Committer
 from master_node.election import Election
 from master_node.listing import DEFAULT_LIMIT, MAX_LIMIT, ListingQuery
 from master_node.membership import Membership

@@ -16,7 +16,7 @@ tests/master_node/test_commit_races.py runs tries, aborts and deletes in random 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from common.clock import Clock
 from common.errors import Conflict, InvalidRequest, TooManyVersions, UploadClosed, UploadUnknown
@@ -43,7 +43,7 @@ class CommitRequest:
     chunk_count: int
     checksum: Checksum
     chunks: tuple[StoredChunk, ...]
-    preconditions: Preconditions = Preconditions()
+    preconditions: Preconditions = field(default_factory=Preconditions)
 
 
 class Committer:

@@ -77,7 +77,7 @@ class JobRunner:
             status.last_error = f"{error.code}: {error.detail}"
             self._log.warning("job_failed", job=job.name, error=status.last_error)
             return Progress.IDLE
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a job's failsafe
             status.last_error = f"{type(error).__name__}: {error}"
             self._log.exception("job_failed", job=job.name)
             return Progress.IDLE

@@ -350,7 +350,8 @@ def _supersede(file: File, expires_at: float, max_versions: int, now: str) -> Fi
     return replace(
         file,
         old_versions=tuple(
-            replace(old, expires_at=0.0, is_released=True) if position < surplus else old for position, old in enumerate(old_versions)
+            replace(old, expires_at=0.0, is_released=True) if position < surplus else old
+            for position, old in enumerate(old_versions)
         ),
     )
 

@@ -93,7 +93,10 @@ class Uploads:
             if upload is None or upload.state != model.OPEN:
                 return
             aborted = replace(
-                upload, state=model.ABORTED, revision=upload.revision + 1, last_activity_at=self._election.clock_seconds()
+                upload,
+                state=model.ABORTED,
+                revision=upload.revision + 1,
+                last_activity_at=self._election.clock_seconds(),
             )
             if self._store.replace_upload(aborted):
                 return

@@ -7,7 +7,7 @@ import threading
 from common.errors import DFSError
 from common.logs import EventLog
 from master_node.election import Election
-from master_node.membership import WorkerView, Membership
+from master_node.membership import Membership, WorkerView
 
 
 class Watch:
@@ -49,7 +49,7 @@ class Watch:
         while not self._stop.is_set():
             try:
                 self.look()
-            except Exception:
+            except Exception:  # noqa: BLE001 - the loop's failsafe
                 self._log.exception("watch_failed")
             self._stop.wait(self._interval_seconds)
 

@@ -43,7 +43,7 @@ class ChunkStore:
     """The chunks of one worker. Safe for any number of threads of one process."""
 
     def __init__(self, root: Path, *, reserve_bytes: int, capacity_bytes: int = 0, is_synced: bool = True) -> None:
-        """reserve_bytes: free space of the disk that is never used. capacity_bytes: most to keep; 0: what the disk has."""
+        """reserve_bytes: free space that is never used. capacity_bytes: most to keep; 0: what the disk has."""
         self._chunks = root / "chunks"
         self._quarantine = root / "quarantine"
         self._reserve_bytes = reserve_bytes
@@ -85,7 +85,11 @@ class ChunkStore:
         with the same id and bytes is safe: the bytes are written again, so even a damaged copy is made good.
         """
         self._refuse_conflict(chunk_id, checksum)
-        with self._room_for(size_bytes), _disk_errors(), StagedFile(self._path(chunk_id), is_synced=self._is_synced) as staged:
+        with (
+            self._room_for(size_bytes),
+            _disk_errors(),
+            StagedFile(self._path(chunk_id), is_synced=self._is_synced) as staged,
+        ):
             digests = _copy_hashing(read, staged, size_bytes)
             if checksum_of(digests) != checksum:
                 raise ChunkCorrupt("the bytes received do not match the checksum sent with them", expected=checksum)
@@ -108,7 +112,7 @@ class ChunkStore:
         """
         with _disk_errors():
             try:
-                file = open(self._path(chunk_id), "rb", buffering=0)
+                file = open(self._path(chunk_id), "rb", buffering=0)  # noqa: SIM115 - closed below
             except FileNotFoundError:
                 raise ChunkMissing(f"no replica of chunk {chunk_id} here", chunk_id=chunk_id) from None
         with file:

@@ -17,7 +17,9 @@ from storage.chunk_store import ChunkStore
 class HeartbeatSender:
     """A thread that sends heartbeats to whichever master answers, until stopped."""
 
-    def __init__(self, node: Node, store: ChunkStore, masters: MasterClient, log: EventLog, interval_seconds: float) -> None:
+    def __init__(
+        self, node: Node, store: ChunkStore, masters: MasterClient, log: EventLog, interval_seconds: float
+    ) -> None:
         self._node = node
         self._store = store
         self._masters = masters
@@ -62,7 +64,7 @@ class HeartbeatSender:
             if self._is_heard:
                 self._log.warning("heartbeat_not_heard", error=str(error))
             self._is_heard = False
-        except Exception:
+        except Exception:  # noqa: BLE001 - the loop's failsafe
             self._log.exception("heartbeat_failed")
         else:
             if not self._is_heard:

@@ -39,7 +39,11 @@ def build_worker(config: Config, worker_id: str) -> Service:
     epochs = EpochGate(data_dir / "epoch")
     pool = HttpPool(secret.headers())
     masters = MasterClient(
-        pool, list(config.master_urls().values()), clock, timeout_seconds=2.0, deadline_seconds=HEARTBEAT_DEADLINE_SECONDS
+        pool,
+        list(config.master_urls().values()),
+        clock,
+        timeout_seconds=2.0,
+        deadline_seconds=HEARTBEAT_DEADLINE_SECONDS,
     )
     heartbeats = HeartbeatSender(node, store, masters, log, config.worker.heartbeat_seconds)
 

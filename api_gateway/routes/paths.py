@@ -6,7 +6,14 @@ from flask import Flask, Response, request
 from werkzeug.routing import BaseConverter
 
 from api_gateway.receiving import receive_body
-from api_gateway.routes.answers import FIRST_MAP_PAGE, GatewayServices, bytes_response, committed_response, file_response, receive
+from api_gateway.routes.answers import (
+    FIRST_MAP_PAGE,
+    GatewayServices,
+    bytes_response,
+    committed_response,
+    file_response,
+    receive,
+)
 from api_gateway.uploads import CommitOptions
 from common.bodies import BodyReader
 from common.edge import query_flag

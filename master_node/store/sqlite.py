@@ -10,7 +10,7 @@ import contextlib
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -97,8 +97,10 @@ class SqliteStore:
         return _first(self._files("SELECT body FROM files WHERE key = ?", key))
 
     def scan_files(self, after: str, before: str, limit: int, is_inclusive: bool = False) -> list[File]:
-        comparison = ">=" if is_inclusive else ">"
-        statement = f"SELECT body FROM files WHERE key {comparison} ? AND key < ? ORDER BY key LIMIT ?"
+        if is_inclusive:
+            statement = "SELECT body FROM files WHERE key >= ? AND key < ? ORDER BY key LIMIT ?"
+        else:
+            statement = "SELECT body FROM files WHERE key > ? AND key < ? ORDER BY key LIMIT ?"
         return self._files(statement, after, before, limit)
 
     def find_due_files(self, clock_seconds: float, limit: int) -> list[File]:
@@ -115,9 +117,7 @@ class SqliteStore:
     # --- chunks ---
 
     def put_chunks(self, chunks: Sequence[Chunk]) -> None:
-        rows = [
-            (c.version_id, c.index, c.size_bytes, c.checksum, json.dumps(c.replicas), c.owed) for c in chunks
-        ]
+        rows = [(c.version_id, c.index, c.size_bytes, c.checksum, json.dumps(c.replicas), c.owed) for c in chunks]
         with self._write() as connection:
             connection.executemany("INSERT OR REPLACE INTO chunks VALUES (?, ?, ?, ?, ?, ?)", rows)
 
@@ -209,7 +209,8 @@ class SqliteStore:
                 statement = "INSERT OR IGNORE INTO lease VALUES ('leader', ?, ?, ?)"
                 return connection.execute(statement, (lease.epoch, lease.renewals, body)).rowcount == 1
             statement = (
-                "UPDATE lease SET epoch = ?, renewals = ?, body = ? WHERE name = 'leader' AND epoch = ? AND renewals = ?"
+                "UPDATE lease SET epoch = ?, renewals = ?, body = ?"
+                " WHERE name = 'leader' AND epoch = ? AND renewals = ?"
             )
             values = (lease.epoch, lease.renewals, body, expected.epoch, expected.renewals)
             return connection.execute(statement, values).rowcount == 1
@@ -290,8 +291,6 @@ def _upload_row(upload: Upload) -> tuple[Any, ...]:
 
 def _first(files: Sequence[File]) -> File | None:
     return files[0] if files else None
-
-
 
 
 @contextlib.contextmanager
