@@ -68,6 +68,14 @@ class Cluster:
         for plan in self._plans:
             self.nodes.append(self._start_node(plan))
 
+    def start_node(self, node_id: str) -> RunningNode:
+        """Start a node again that has ended; raises LaunchError when its port is in use, KeyError when it is unknown."""
+        plan = {plan.node_id: plan for plan in self._plans}[node_id]
+        _require_free_port(self.config.cluster.listen_address, plan)
+        node = self._start_node(plan)
+        self.nodes = [other for other in self.nodes if other.node_id != node_id] + [node]
+        return node
+
     def wait_until_ready(self, seconds: float = READY_SECONDS) -> dict[str, Any]:
         """Wait until /cluster says that every master and worker is there; returns it. Raises LaunchError."""
         give_up_at = time.monotonic() + seconds
