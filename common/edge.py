@@ -75,7 +75,7 @@ def install_edge(app: Flask, log: EventLog, secret: ClusterSecret | None = None)
 def problem_response(error: DFSError) -> Response:
     """An error as application/problem+json; the connection is closed where a body may be left unread."""
     problem = {**error.to_problem(), "request_id": g.get("request_id", "")}
-    response = Response(json.dumps(problem), status=error.status, content_type="application/problem+json")
+    response = Response(json.dumps(problem) + "\n", status=error.status, content_type="application/problem+json")
     if error.is_retryable:
         response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     if request.content_length or "Transfer-Encoding" in request.headers:
