@@ -102,7 +102,11 @@ class ConfigError(Exception):
 def load_config(home: Path | None = None) -> Config:
     """Read and check everything; raises ConfigError with all problems found."""
     home = home or home_directory()
-    return _Loader(home, _read_file(home / "config.json"), read_environment(home)).load()
+    try:
+        environment = read_environment(home)
+    except (OSError, ValueError) as error:
+        raise ConfigError([Problem(".env", "(file)", f"must be readable UTF-8 text: {error}", "")]) from error
+    return _Loader(home, _read_file(home / "config.json"), environment).load()
 
 
 def _read_file(path: Path) -> dict[str, Any]:
@@ -135,6 +139,7 @@ class _Loader:
             workers=self._load_nodes("workers", "DFS_WORKERS", DEFAULT_WORKERS),
             **sections,
         )
+        self._check_secret(config.cluster.secret)
         if not self._problems:
             self._check_together(config)
         if self._problems:
@@ -192,7 +197,11 @@ class _Loader:
         for item in text.split(","):
             name, _, address = item.strip().partition("=")
             ip, _, port = address.rpartition(":")
-            node = self._node(source, variable, name, {"ip": ip.strip("[]"), "port": _parse(port, int)})
+            number = _parse(port, int)
+            described = {"ip": ip.strip("[]"), "port": port if number is None else number}
+            node = self._node(source, f"{variable}.{name}", name, described)
+            if name in nodes:
+                self._report(source, f"{variable}.{name}", "must be listed once", item.strip())
             if node is not None:
                 nodes[name] = node
         return nodes
@@ -218,19 +227,17 @@ class _Loader:
             name, str(ip), port if isinstance(port, int) else 0, str(raw.get("zone", "")), str(raw.get("data_dir", ""))
         )
 
+    def _check_secret(self, secret: str) -> None:
+        if len(secret) < MIN_SECRET_LENGTH or not secret.isascii() or not secret.isprintable():
+            rule = (
+                f"must be set to at least {MIN_SECRET_LENGTH} printable ASCII characters, the same on every host"
+                " (the run script makes one; by hand: python3 -c 'import secrets; print(secrets.token_hex(32))')"
+            )
+            self._problems.append(Problem(".env", "DFS_CLUSTER_SECRET", rule, ""))
+
     def _check_together(self, config: Config) -> None:
         """Rules that involve more than one value."""
         cluster = config.cluster
-        if len(cluster.secret) < MIN_SECRET_LENGTH or not cluster.secret.isascii() or not cluster.secret.isprintable():
-            self._problems.append(
-                Problem(
-                    ".env",
-                    "DFS_CLUSTER_SECRET",
-                    f"must be set to at least {MIN_SECRET_LENGTH} printable ASCII characters, the same on every host"
-                    " (the run script makes one; by hand: python3 -c 'import secrets; print(secrets.token_hex(32))')",
-                    "",
-                )
-            )
         if cluster.write_quorum > cluster.replication_factor:
             self._report(
                 "configuration",
@@ -278,9 +285,14 @@ class _Loader:
             self._report_unknown("config.json", name, name, top_level)
         for section in SECTIONS:
             known = [entry.name for entry in all_settings() if entry.section == section and entry.rule.is_file_key]
+            secrets = {e.name: e.variable for e in all_settings() if e.section == section and not e.rule.is_file_key}
             raw = self._tree.get(section, {})
             for name in sorted(set(raw) - set(known)) if isinstance(raw, dict) else ():
-                self._report_unknown("config.json", f"{section}.{name}", name, known)
+                if name in secrets:
+                    rule = f"must not stand in config.json; set {secrets[name]} in .env"
+                    self._problems.append(Problem("config.json", f"{section}.{name}", rule, ""))
+                else:
+                    self._report_unknown("config.json", f"{section}.{name}", name, known)
         variables = [entry.variable for entry in all_settings()] + list(EXTRA_VARIABLES)
         for name, (_, source) in sorted(self._environment.items()):
             if name.startswith("DFS_") and not name.startswith("DFS_TEST_") and name not in variables:
@@ -312,6 +324,6 @@ def _parse(raw: Any, kind: type) -> Any:
         value = float(raw)
         if kind is float:
             return value if value == value and abs(value) != float("inf") else None
-        return int(raw) if isinstance(raw, str) else int(value) if value == int(value) else None
+        return int(raw) if isinstance(raw, (str, int)) else int(value) if value == int(value) else None
     except (ValueError, OverflowError):
         return None

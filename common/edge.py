@@ -14,7 +14,15 @@ from werkzeug.exceptions import HTTPException
 
 from common.auth import HEADER as SECRET_HEADER
 from common.auth import ClusterSecret
-from common.errors import DFSError, InternalError, InvalidRequest, MethodNotAllowed, NotFound, TooLarge
+from common.errors import (
+    DFSError,
+    InternalError,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    RangeNotSatisfiable,
+    TooLarge,
+)
 from common.logs import EventLog
 from common.request_ids import HEADER as REQUEST_ID_HEADER
 from common.request_ids import begin_request
@@ -76,6 +84,8 @@ def problem_response(error: DFSError) -> Response:
     """An error as application/problem+json; the connection is closed where a body may be left unread."""
     problem = {**error.to_problem(), "request_id": g.get("request_id", "")}
     response = Response(json.dumps(problem) + "\n", status=error.status, content_type="application/problem+json")
+    if isinstance(error, RangeNotSatisfiable) and "size" in error.context:
+        response.headers["Content-Range"] = f"bytes */{error.context['size']}"
     if error.is_retryable:
         response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     if request.content_length or "Transfer-Encoding" in request.headers:

@@ -69,7 +69,7 @@ class Cluster:
             self.nodes.append(self._start_node(plan))
 
     def start_node(self, node_id: str) -> RunningNode:
-        """Start a node again that has ended; raises LaunchError when its port is in use, KeyError when it is unknown."""
+        """Start a node again that has ended. Raises LaunchError when its port is in use, KeyError when unknown."""
         plan = {plan.node_id: plan for plan in self._plans}[node_id]
         _require_free_port(self.config.cluster.listen_address, plan)
         node = self._start_node(plan)

@@ -14,9 +14,9 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from common.clock import Clock
-from common.errors import MetadataUnavailable, NoMasterAnswers, PeerUnreachable
+from common.errors import DFSError, MetadataUnavailable, NoMasterAnswers, PeerUnreachable
 from common.http import HttpPool
-from common.records import Checksum, ChunkLocation, FileInfo, Heartbeat, OpenUpload, StoredChunk
+from common.records import Checksum, ChunkLocation, FileInfo, Heartbeat, OpenUpload, StoredChunk, take, take_objects
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class MasterClient:
             "if_none_match": if_none_match,
         }
         answer = self._call("POST", f"/uploads/{upload_id}/commit", body)
-        return FileInfo.from_json(answer["file"]), bool(answer["is_new"])
+        return FileInfo.from_json(take(answer, "file", dict)), take(answer, "is_new", bool)
 
     def abort_upload(self, upload_id: str) -> None:
         """Give the upload up; its chunks are collected."""
@@ -98,7 +98,7 @@ class MasterClient:
     def list_chunks(self, version_id: str, start: int, limit: int) -> tuple[ChunkLocation, ...]:
         """The chunks of a version from index `start`, at most `limit`."""
         answer = self._call("GET", f"/versions/{version_id}/chunks?start={start}&limit={limit}")
-        return tuple(ChunkLocation.from_json(item) for item in answer["chunks"])
+        return _locations(answer)
 
     def list_files(self, query: Mapping[str, str]) -> dict[str, Any]:
         """One page of the listing, as the gateway's REST has it."""
@@ -129,10 +129,9 @@ class MasterClient:
     def is_alive(self, url: str) -> bool:
         """Whether the master at `url` answers its health check within a second."""
         try:
-            self._pool.call_json("GET", f"{url}/health", timeout_seconds=1.0)
-        except PeerUnreachable:
+            return self._pool.call_json("GET", f"{url}/health", timeout_seconds=1.0) == {"status": "ok"}
+        except DFSError:
             return False
-        return True
 
     def _call(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         """Ask the masters in turn, starting with the one that answered last, until one does or time is up."""
@@ -165,6 +164,8 @@ class MasterClient:
 
 
 def _located(answer: Mapping[str, Any]) -> Located:
-    return Located(
-        FileInfo.from_json(answer["file"]), tuple(ChunkLocation.from_json(item) for item in answer["chunks"])
-    )
+    return Located(FileInfo.from_json(take(answer, "file", dict)), _locations(answer))
+
+
+def _locations(answer: Mapping[str, Any]) -> tuple[ChunkLocation, ...]:
+    return tuple(ChunkLocation.from_json(item) for item in take_objects(answer, "chunks"))

@@ -43,6 +43,14 @@ def take(source: Mapping[str, Any], name: str, kind: type[Value]) -> Value:
     return value
 
 
+def take_objects(source: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    """The field `name`, which must be a list of JSON objects."""
+    items: list[Any] = take(source, name, list)
+    if not all(isinstance(item, Mapping) for item in items):
+        raise InvalidRequest(f"the field {name!r} must list objects")
+    return items
+
+
 @dataclass(frozen=True)
 class Target:
     """A worker that a replica can be sent to or read from."""
@@ -64,7 +72,9 @@ class Placement:
 
     @classmethod
     def from_json(cls, source: Mapping[str, Any]) -> Placement:
-        return cls(take(source, "index", int), tuple(Target.from_json(item) for item in take(source, "targets", list)))
+        return cls(
+            take(source, "index", int), tuple(Target.from_json(item) for item in take_objects(source, "targets"))
+        )
 
 
 @dataclass(frozen=True)
@@ -103,7 +113,7 @@ class ChunkLocation:
             take(source, "index", int),
             take(source, "size_bytes", int),
             take(source, "checksum", str),
-            tuple(Target.from_json(item) for item in take(source, "replicas", list)),
+            tuple(Target.from_json(item) for item in take_objects(source, "replicas")),
         )
 
 
@@ -124,7 +134,7 @@ class OpenUpload:
             take(source, "chunk_size", int),
             take(source, "replication_factor", int),
             take(source, "write_quorum", int),
-            tuple(Placement.from_json(item) for item in take(source, "placements", list)),
+            tuple(Placement.from_json(item) for item in take_objects(source, "placements")),
         )
 
 
@@ -185,7 +195,7 @@ class FileInfo:
             replication_factor=take(source, "replication_factor", int),
             created_at=take(source, "created_at", str),
             modified_at=take(source, "modified_at", str),
-            old_versions=tuple(source.get("old_versions", ())),
+            old_versions=tuple(take_objects({"old_versions": [], **source}, "old_versions")),
         )
 
 

@@ -31,8 +31,8 @@ class Rule:
 
 
 def setting(default: Any, meaning: str, **rule: Any) -> Any:
-    """A dataclass field that carries its rule."""
-    return field(default=default, metadata={"rule": Rule(meaning, **rule)})
+    """A dataclass field that carries its rule; a secret one does not show in a repr."""
+    return field(default=default, repr=not rule.get("is_secret", False), metadata={"rule": Rule(meaning, **rule)})
 
 
 @dataclass(frozen=True)

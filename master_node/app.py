@@ -13,7 +13,7 @@ from common.edge import install_edge, json_body, query_flag, query_number
 from common.errors import InvalidRequest, VersionUnknown, WorkerUnknown
 from common.logs import EventLog
 from common.master_client import Located
-from common.records import Checksum, Heartbeat, StoredChunk, is_version_id, take
+from common.records import Checksum, Heartbeat, StoredChunk, is_version_id, take, take_objects
 from master_node.catalog import MAX_CHUNK_PAGE, Catalog
 from master_node.commit import CommitRequest, Committer
 from master_node.election import Election
@@ -163,10 +163,7 @@ def _located(located: Located) -> Response:
 
 
 def _chunks(body: Mapping[str, Any]) -> tuple[StoredChunk, ...]:
-    items = take(body, "chunks", list)
-    if not all(isinstance(item, dict) for item in items):
-        raise InvalidRequest("the field 'chunks' must list objects")
-    return tuple(StoredChunk.from_json(item) for item in items)
+    return tuple(StoredChunk.from_json(item) for item in take_objects(body, "chunks"))
 
 
 def _optional(body: Mapping[str, Any], name: str, kind: type[Any]) -> Any:

@@ -90,12 +90,13 @@ class Catalog:
         def change(file: File) -> File:
             now = self._clock.timestamp()
             if version is not None:
-                if file.version is not None and file.version.number == version and file.status == model.ACTIVE:
-                    return file
-                return model.restore_version(
+                restored = model.restore_version(
                     file, version, expires_at=self._retained_until(), max_versions=self._settings.max_versions, now=now
                 )
-            return file if file.status == model.ACTIVE else model.restore_from_trash(file, path, now)
+            else:
+                restored = file if file.status == model.ACTIVE else model.restore_from_trash(file, path, now)
+            _require_folder_empty(restored)
+            return restored
 
         return self._change(file_id, change, path).to_info()
 
@@ -105,9 +106,9 @@ class Catalog:
 
         def change(file: File) -> File:
             model.require_active(file)
-            if is_folder(path) and file.version is not None and file.version.size_bytes:
-                raise InvalidPath('a path that ends in "/" is a folder\'s own entry and holds no bytes')
-            return file if file.path == path else model.rename(file, path, self._clock.timestamp())
+            renamed = file if file.path == path else model.rename(file, path, self._clock.timestamp())
+            _require_folder_empty(renamed)
+            return renamed
 
         return self._change(file_id, change, path).to_info()
 
@@ -145,3 +146,8 @@ class Catalog:
     def _located(self, file: File, chunks: int) -> Located:
         info = file.to_info()
         return Located(info, self.list_chunks(info.version_id, 0, chunks) if chunks and info.chunk_count else ())
+
+
+def _require_folder_empty(file: File) -> None:
+    if is_folder(file.path) and file.version is not None and file.version.size_bytes:
+        raise InvalidPath('a path that ends in "/" is a folder\'s own entry and holds no bytes')

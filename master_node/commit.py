@@ -19,7 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from common.clock import Clock
-from common.errors import Conflict, InvalidRequest, TooManyVersions, UploadClosed, UploadUnknown
+from common.errors import Conflict, InvalidPath, InvalidRequest, TooManyVersions, UploadClosed, UploadUnknown
 from common.paths import check_path, is_folder
 from common.records import Checksum, StoredChunk
 from common.settings import MasterSettings
@@ -63,7 +63,7 @@ class Committer:
         """
         check_path(request.path)
         if is_folder(request.path) and request.size:
-            raise InvalidRequest('a path that ends in "/" is a folder\'s own entry and holds no bytes')
+            raise InvalidPath('a path that ends in "/" is a folder\'s own entry and holds no bytes')
         upload = self._require_upload(upload_id)
         if upload.state == model.OPEN:
             upload = put_chunks(self._store, upload, request.chunks, is_last=True)

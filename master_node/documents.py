@@ -92,4 +92,5 @@ def _version(source: Mapping[str, Any]) -> Version:
         checksum=Checksum(source["checksum"]["algorithm"], source["checksum"]["value"]),
         content_type=source["content_type"],
         created_at=source["created_at"],
+        restored_from=source["restored_from"],
     )

@@ -38,7 +38,10 @@ class Election:
         self._lock = threading.Lock()
         self._seen: Lease | None = None
         self._seen_at = clock.monotonic()
+        self._looked_at = float("-inf")
         self._leads_until = float("-inf")
+        # The cluster clock at this master's last acknowledged renewal, and its own clock then.
+        self._renewed_clock, self._renewed_at = 0.0, 0.0
 
     def step(self) -> None:
         """Read the lease, then renew it, take it over, or wait. To be called several times per `lease_seconds`.
@@ -69,23 +72,37 @@ class Election:
         return Leadership(leader, lease.epoch, self.leads())
 
     def clock_seconds(self) -> float:
-        """The cluster clock as last seen in the lease."""
+        """The cluster clock, behind by `lease_seconds` at most; reads the lease where it was not seen of late.
+
+        Raises MetadataUnavailable.
+        """
+        now = self._clock.monotonic()
         with self._lock:
-            return self._seen.clock_seconds if self._seen is not None else 0.0
+            seen, is_fresh = self._seen, now - self._looked_at < self._lease_seconds
+        if not is_fresh:
+            seen = self._store.read_lease()
+            self._observe(seen, now)
+        return seen.clock_seconds if seen is not None else 0.0
 
     def _observe(self, lease: Lease | None, now: float) -> None:
-        """Note when the lease last moved, by this master's own clock."""
+        """Note when the lease last moved, by this master's own clock. Looks may come in any order from two threads."""
         with self._lock:
-            if lease != self._seen:
+            self._looked_at = max(self._looked_at, now)
+            if lease != self._seen and (self._seen is None or (lease is not None and _is_later(lease, self._seen))):
                 self._seen, self._seen_at = lease, now
 
     def _renewed(self, lease: Lease, now: float) -> Lease:
-        elapsed = max(0.0, now - (self._leads_until - self._lease_seconds))
-        return Lease(self._master_id, lease.epoch, lease.renewals + 1, lease.clock_seconds + elapsed)
+        clock_seconds = max(lease.clock_seconds, self._renewed_clock + now - self._renewed_at)
+        return Lease(self._master_id, lease.epoch, lease.renewals + 1, clock_seconds)
 
     def _try(self, expected: Lease | None, wanted: Lease, started: float) -> None:
         if self._store.swap_lease(expected, wanted):
             self._observe(wanted, started)
+            self._renewed_clock, self._renewed_at = wanted.clock_seconds, started
             self._leads_until = started + self._lease_seconds
         elif expected is not None and expected.holder == self._master_id:
             self._leads_until = float("-inf")
+
+
+def _is_later(lease: Lease, seen: Lease) -> bool:
+    return (lease.epoch, lease.renewals) > (seen.epoch, seen.renewals)

@@ -83,7 +83,7 @@ class GarbageCollector:
             else:
                 # From here on it cannot be restored; only then may its bytes go.
                 self._store.replace_file(model.released(file, due[0].version.version_id))
-        elif file.status == model.PURGED:
+        elif file.status == model.PURGED and not file.old_versions:
             self._store.delete_file(file.file_id, file.revision)
 
     def _free_old_version(self, file: File, old: OldVersion, now: float, epoch: int) -> None:

@@ -35,6 +35,7 @@ class Version:
     checksum: Checksum
     content_type: str
     created_at: str
+    restored_from: int = 0
 
 
 @dataclass(frozen=True)
@@ -68,13 +69,15 @@ class File:
         if self.status == ACTIVE:
             return f"a/{self.path}"
         if self.status == DELETED:
-            return f"d/{self.path}\x01{self.file_id}"
+            # No path has a NUL, so the order is that of the paths.
+            return f"d/{self.path}\x00{self.file_id}"
         return f"x/{self.file_id}"
 
     @property
     def due_at(self) -> float:
-        """When garbage collection has something to do here."""
-        return min([self.expires_at, *(old.expires_at for old in self.old_versions)])
+        """When garbage collection has something to do here; a purged file's own document goes last."""
+        due = [old.expires_at for old in self.old_versions]
+        return min(due) if due and self.status == PURGED else min([self.expires_at, *due])
 
     @property
     def pending_bytes(self) -> int:
@@ -255,13 +258,19 @@ def restore_from_trash(file: File, path: str | None, now: str) -> File:
 
 
 def restore_version(file: File, number: int, *, expires_at: float, max_versions: int, now: str) -> File:
-    """The active file with an old version's content again, under a new number; the present content becomes old."""
+    """The active file with an old version's content again, under a new number; the present content becomes old.
+
+    Where that is so already, the file itself, so that the call can be repeated.
+    """
     require_active(file)
+    if file.version is not None and number in (file.version.number, file.version.restored_from):
+        return file
     chosen = next((old for old in file.old_versions if old.version.number == number and not old.is_released), None)
     if chosen is None:
         raise VersionUnknown(f"the file has no version {number} that can be restored")
     rest = replace(file, old_versions=tuple(old for old in file.old_versions if old is not chosen))
-    return overwrite(rest, chosen.version, expires_at=expires_at, max_versions=max_versions, now=now)
+    content = replace(chosen.version, restored_from=number)
+    return overwrite(rest, content, expires_at=expires_at, max_versions=max_versions, now=now)
 
 
 def without_version(file: File, version_id: str) -> File:

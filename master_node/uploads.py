@@ -21,6 +21,7 @@ from master_node.recording import put_chunks
 from master_node.store.base import IdTaken, MetadataStore
 
 MAX_PLACE = 256
+MAX_REPLICATION_FACTOR = 16
 _MAX_TURNS = 10
 
 
@@ -52,6 +53,8 @@ class Uploads:
         if not is_version_id(upload_id):
             raise InvalidRequest("an upload id is 32 hexadecimal digits")
         factor = self._settings.replication_factor if replication_factor is None else replication_factor
+        if not 1 <= factor <= MAX_REPLICATION_FACTOR:
+            raise InvalidRequest(f"a replication factor is a whole number from 1 to {MAX_REPLICATION_FACTOR}")
         upload = Upload(
             upload_id=upload_id,
             state=model.OPEN,
