@@ -20,11 +20,16 @@ _OPEN_ENDPOINTS = ("health", "static")
 
 
 def create_app(
-    services: GatewayServices, access: Access, master_urls: Mapping[str, str], executor: Executor, log: EventLog
+    services: GatewayServices,
+    access: Access,
+    master_urls: Mapping[str, str],
+    executor: Executor,
+    log: EventLog,
+    silence_seconds: float,
 ) -> Flask:
     """Everything the gateway answers; nothing is started."""
     app = Flask(__name__)
-    install_edge(app, log)
+    install_edge(app, log, silence_seconds)
 
     @app.before_request
     def check_access() -> None:

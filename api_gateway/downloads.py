@@ -23,7 +23,8 @@ from common.request_ids import carry_request_id
 from common.worker_client import WorkerClient
 
 MAP_PAGE = 256
-PIECE_BYTES = 1024 * 1024
+# One send to the client; it must be taken within cluster.silence_seconds.
+PIECE_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True)

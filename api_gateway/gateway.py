@@ -62,7 +62,11 @@ def build_gateway(config: Config, node_id: str) -> Service:
         log.info("stopped")
 
     return Service(
-        node_id, create_app(services, Access(settings.api_key), master_urls, executor, log), log, start, stop
+        node_id,
+        create_app(services, Access(settings.api_key), master_urls, executor, log, config.cluster.silence_seconds),
+        log,
+        start,
+        stop,
     )
 
 

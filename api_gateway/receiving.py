@@ -41,7 +41,7 @@ def receive_form(service: UploadService, body: BodyReader, content_type: str, ma
             if isinstance(part, FilePart):
                 if len(received) == max_files:
                     raise InvalidRequest(f"a form must not have more than {max_files} files")
-                received.append(_receive_part(service, stack, part, body.length))
+                received.append(_receive_part(service, stack, part, body.length, received))
             elif isinstance(part, FieldPart) and part.name == "path" and part.value:
                 paths.append(part.value)
         if not received:
@@ -67,7 +67,9 @@ class _Received:
     content_type: str
 
 
-def _receive_part(service: UploadService, stack: ExitStack, part: FilePart, expected_size: int | None) -> _Received:
+def _receive_part(
+    service: UploadService, stack: ExitStack, part: FilePart, expected_size: int | None, earlier: Sequence[_Received]
+) -> _Received:
     if part.name != "file":
         raise InvalidForm(f'a file must be in the field "file", not {part.name!r}')
     if not part.filename:
@@ -75,6 +77,8 @@ def _receive_part(service: UploadService, stack: ExitStack, part: FilePart, expe
     upload = stack.enter_context(service.open(None, expected_size))
     for piece in part.pieces:
         upload.write(piece)
+        for waiting in earlier:
+            waiting.upload.keep_alive()
     upload.finish()
     return _Received(upload, part.filename, part.content_type)
 

@@ -6,7 +6,6 @@ Memory: one buffer being filled and at most `window` on their way to the workers
 from __future__ import annotations
 
 import hashlib
-import secrets
 from collections import deque
 from dataclasses import dataclass
 
@@ -22,6 +21,8 @@ from common.records import Checksum, FileInfo, Placement, StoredChunk, chunk_id
 FIRST_PLACE = 4
 MAX_PLACE = 64
 COMMIT_PATIENCE_SECONDS = 30.0
+# Far below master.upload_idle_seconds, whose default is an hour.
+KEEP_ALIVE_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -85,10 +86,9 @@ class Upload:
 
     def __init__(self, service: UploadService, path: str | None, expected_size: int | None) -> None:
         self._service = service
-        self._upload_id = secrets.token_hex(16)
-        opened = service.masters.open_upload(
-            self._upload_id, path, None, _first_place(expected_size, service.chunk_size_bytes)
-        )
+        opened = service.masters.open_upload(path, None, _first_place(expected_size, service.chunk_size_bytes))
+        self._upload_id = opened.upload_id
+        self._told_at = service.clock.monotonic()
         self._is_committed = False
         if opened.chunk_size > service.buffers.size_bytes:
             raise InternalError("cluster.chunk_size_bytes of the masters is larger than that of this gateway")
@@ -106,6 +106,7 @@ class Upload:
 
     def write(self, piece: bytes) -> None:
         """Take the next bytes of the file, of any length. Raises QuorumNotReached, ClusterFull, GatewayBusy."""
+        self.keep_alive()
         view = memoryview(piece)
         while view:
             if self._buffer is None:
@@ -116,6 +117,12 @@ class Upload:
             view = view[len(taken) :]
             if self._filled == self._chunk_size:
                 self._send(self._buffer)
+
+    def keep_alive(self) -> None:
+        """Tell the masters, now and then, that this upload is slow and not abandoned; called for every piece read."""
+        if self._service.clock.monotonic() - self._told_at >= KEEP_ALIVE_SECONDS:
+            self._service.masters.record_chunks(self._upload_id, (), self._next_index, 0)
+            self._told_at = self._service.clock.monotonic()
 
     def finish(self) -> None:
         """Wait until every byte is on a write quorum of disks; nothing is visible yet."""
@@ -200,6 +207,7 @@ class Upload:
             count = min(MAX_PLACE, max(FIRST_PLACE, 2 * self._next_index))
             answer = self._service.masters.record_chunks(self._upload_id, self._stored, self._next_index, count)
             self._stored = []
+            self._told_at = self._service.clock.monotonic()
             self._placements.extend(answer.placements)
         return self._placements.popleft()
 

@@ -67,9 +67,9 @@ class Config:
         return {name: node.url for name, node in self.masters.items()}
 
     def data_dir(self, worker_id: str) -> Path:
-        """The folder of a worker's chunks: its own setting, else the section's, else under its own folder."""
-        configured = self.workers[worker_id].data_dir or self.worker.data_dir
-        return self.home / (configured or f"storage/{worker_id}/data")
+        """The folder of a worker's chunks: its own setting, else below the section's, else under its own folder."""
+        parent = f"{self.worker.data_dir}/{worker_id}" if self.worker.data_dir else f"storage/{worker_id}/data"
+        return self.home / (self.workers[worker_id].data_dir or parent)
 
     def log_dir(self, node_id: str) -> Path:
         return self.home / "logs" / node_id
@@ -267,6 +267,7 @@ class _Loader:
                 config.master.dead_seconds,
             )
         self._check_addresses(config)
+        self._check_folders(config)
 
     def _check_addresses(self, config: Config) -> None:
         taken: dict[tuple[str, int], str] = {}
@@ -278,6 +279,17 @@ class _Loader:
             other = taken.setdefault((node.ip, node.port), key)
             if other != key:
                 self._report("configuration", f"{key}.port", f"must differ from that of {other}", node.port)
+
+    def _check_folders(self, config: Config) -> None:
+        """Workers of one host must not share a folder: three replicas would be one file."""
+        taken: dict[tuple[str, Path], str] = {}
+        for node in config.workers.values():
+            folder = config.data_dir(node.node_id).resolve()
+            other = taken.setdefault((node.ip, folder), node.node_id)
+            if other != node.node_id:
+                self._report(
+                    "configuration", f"workers.{node.node_id}.data_dir", f"must differ from {other}'s", str(folder)
+                )
 
     def _report_unknown_names(self) -> None:
         top_level = ("masters", "workers", *SECTIONS)

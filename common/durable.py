@@ -26,13 +26,19 @@ class StagedFile:
         self._is_synced = is_synced
         self._temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
         self._is_published = False
-        self.file = open(self._temporary, "xb", buffering=0)  # noqa: SIM115 - closed by this object
+        self._file = open(self._temporary, "xb", buffering=0)  # noqa: SIM115 - closed by this object
+
+    def write(self, piece: bytes) -> None:
+        """Write all of `piece`; an unbuffered write may be short, for example just before the disk is full."""
+        view = memoryview(piece)
+        while view:
+            view = view[self._file.write(view) :]
 
     def sync(self) -> None:
         """Get the bytes onto the disk; call before `publish`."""
         if self._is_synced:
-            os.fsync(self.file.fileno())
-        self.file.close()
+            os.fsync(self._file.fileno())
+        self._file.close()
 
     def publish(self) -> None:
         """Make the bytes appear under the name; `settle` makes that last."""
@@ -48,7 +54,7 @@ class StagedFile:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.file.close()
+        self._file.close()
         if not self._is_published:
             with contextlib.suppress(OSError):
                 self._temporary.unlink()
@@ -57,7 +63,7 @@ class StagedFile:
 def write_durably(path: Path, content: bytes) -> None:
     """Replace a small file's content in one step that survives a power cut."""
     with StagedFile(path) as staged:
-        staged.file.write(content)
+        staged.write(content)
         staged.sync()
         staged.publish()
         staged.settle()

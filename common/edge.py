@@ -32,7 +32,7 @@ RETRY_AFTER_SECONDS = 2
 MAX_JSON_BODY_BYTES = 1024 * 1024
 
 
-def install_edge(app: Flask, log: EventLog, secret: ClusterSecret | None = None) -> None:
+def install_edge(app: Flask, log: EventLog, silence_seconds: float, secret: ClusterSecret | None = None) -> None:
     """Give `app` the common behaviour. secret: required of every request but /health; None on the gateway."""
     app.url_map.merge_slashes = False
     app.json.sort_keys = False  # type: ignore[attr-defined]
@@ -40,6 +40,9 @@ def install_edge(app: Flask, log: EventLog, secret: ClusterSecret | None = None)
     @app.before_request
     def begin() -> None:
         g.started = time.monotonic()
+        # gunicorn waits for ever for a silent client; cheroot has a time-out of its own.
+        if (connection := request.environ.get("gunicorn.socket")) is not None:
+            connection.settimeout(silence_seconds)
         g.request_id = begin_request(request.headers.get(REQUEST_ID_HEADER))
         if secret is not None and request.path != "/health":
             secret.verify(request.headers.get(SECRET_HEADER))

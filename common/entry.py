@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from common.config import Config, ConfigError, load_config
-from common.serving import Service, serve
+from common.serving import Service, explained_start, serve
 
 Build = Callable[[Config, str], Service]
 
@@ -31,10 +31,12 @@ def run_node(
         print(f"{node_id}: is not in the configuration; it knows {known}", file=sys.stderr)
         return 2
     if is_check:
-        build(config, node_id).stop()
+        with explained_start(node_id):
+            build(config, node_id).stop()
         print(f"{node_id}: the configuration is valid and the service can be built (port {node_port})")
         return 0
     serve(
+        node_id,
         lambda: build(config, node_id),
         server=config.cluster.server,
         address=config.cluster.listen_address,

@@ -31,6 +31,10 @@ _BY_CODE: dict[str, type[DFSError]] = {}
 _RESERVED_MEMBERS = frozenset({"type", "title", "status", "detail", "code", "instance", "request_id"})
 
 
+class CannotStart(Exception):
+    """A service refuses to start; the message is one line for the operator. It never crosses the network."""
+
+
 class DFSError(Exception):
     """An error with a stable code; `detail` says what happened, `context` are fields a program can read."""
 
@@ -39,7 +43,7 @@ class DFSError(Exception):
     title: ClassVar[str] = "Error"
     is_retryable: ClassVar[bool] = False
 
-    def __init__(self, detail: str = "", **context: Any) -> None:
+    def __init__(self, detail: str = "", /, **context: Any) -> None:
         super().__init__(detail or self.title)
         self.detail = detail or self.title
         self.context = context

@@ -68,27 +68,40 @@ class Answer:
     def read_into(self, view: memoryview) -> int:
         """Fill `view` from the body; returns how much came, which is less only at the body's end."""
         filled = 0
-        while filled < len(view):
-            got = self._response.readinto(view[filled : filled + _READ_PIECE])
-            if not got:
-                break
-            filled += got
-            if time.monotonic() > self._deadline:
-                raise TimeoutError("the answer took too long")
+        while filled < len(view) and (piece := self._read_piece(min(_READ_PIECE, len(view) - filled))):
+            view[filled : filled + len(piece)] = piece
+            filled += len(piece)
         return filled
 
     def read(self, limit: int = MAX_JSON_BYTES) -> bytes:
         """The whole body; raises ValueError when it is larger than `limit`."""
-        body = self._response.read(limit + 1)
-        if len(body) > limit:
-            raise ValueError(f"the answer is larger than {limit} bytes")
-        return body
+        body = bytearray()
+        while piece := self._read_piece(_READ_PIECE):
+            body += piece
+            if len(body) > limit:
+                raise ValueError(f"the answer is larger than {limit} bytes")
+        return bytes(body)
 
     def json(self) -> dict[str, Any]:
-        value = json.loads(self.read())
+        try:
+            value = json.loads(self.read())
+        except RecursionError:
+            raise ValueError("the answer is nested too deeply") from None
         if not isinstance(value, dict):
             raise ValueError("the answer is not a JSON object")
         return value
+
+    def _read_piece(self, limit: int) -> bytes:
+        """What one read of the socket gives, so that a peer which drips is noticed; b"" at the body's end."""
+        piece = self._response.read1(limit)
+        if time.monotonic() > self._deadline:
+            raise TimeoutError("the answer took too long")
+        if not piece and self._response.length:
+            raise http.client.IncompleteRead(b"", self._response.length)
+        if self._response.length == 0:
+            # Tells http.client that the body is over; without this the connection would not be kept.
+            self._response.read()
+        return piece
 
     def is_complete(self) -> bool:
         """Whether nothing is left, so that the connection can carry another call."""

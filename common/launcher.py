@@ -98,7 +98,7 @@ class Cluster:
             status = node.process.poll()
             if status is not None:
                 raise LaunchError(
-                    f"{node.node_id} ended with status {status}: {_last_line(node.console)} (see {node.console.parent})"
+                    f"{node.node_id} ended with status {status}: {_reason(node.console)} (see {node.console.parent})"
                 )
 
     def stop(self) -> None:
@@ -250,14 +250,16 @@ def _report_ended(cluster: Cluster) -> None:
         status = node.process.poll()
         if status is not None:
             cluster.nodes.remove(node)
-            print(f"{node.node_id} ended with status {status}: {_last_line(node.console)}", file=sys.stderr, flush=True)
+            print(f"{node.node_id} ended with status {status}: {_reason(node.console)}", file=sys.stderr, flush=True)
     if not cluster.nodes:
         raise LaunchError("every node has ended")
 
 
-def _last_line(path: Path) -> str:
-    lines = [line for line in path.read_text(errors="replace").splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "it printed nothing"
+def _reason(path: Path) -> str:
+    """The line in which a node said why it does not start, else the last one that it printed."""
+    lines = [line.strip() for line in path.read_text(errors="replace").splitlines() if line.strip()]
+    reasons = [line for line in lines if "cannot start" in line]
+    return (reasons or lines or ["it printed nothing"])[-1]
 
 
 @contextlib.contextmanager

@@ -1,7 +1,8 @@
 """How the other services talk to the masters: any of them answers, so the next is asked when one does not.
 
 The master that answered last is asked first. Every call may be sent twice (a lost answer, another master), so every
-call of the masters' interface is repeatable: it says what must be so, not what to add.
+call of the masters' interface is repeatable: it says what must be so, not what to add. Opening an upload is the one
+exception, and harmless: a second copy opens another upload, which stays empty and is collected.
 """
 
 from __future__ import annotations
@@ -44,9 +45,9 @@ class MasterClient:
 
     # --- uploads ---
 
-    def open_upload(self, upload_id: str, path: str | None, replication_factor: int | None, place: int) -> OpenUpload:
-        """Open an upload and place its first `place` chunks. path: a hint; the commit's path decides."""
-        body = {"upload_id": upload_id, "path": path, "replication_factor": replication_factor, "place": place}
+    def open_upload(self, path: str | None, replication_factor: int | None, place: int) -> OpenUpload:
+        """Open an upload and place its first `place` chunks. path: where it will be committed, if known."""
+        body = {"path": path, "replication_factor": replication_factor, "place": place}
         return OpenUpload.from_json(self._call("POST", "/uploads", body))
 
     def record_chunks(self, upload_id: str, chunks: Sequence[StoredChunk], place_from: int, place: int) -> OpenUpload:

@@ -6,21 +6,25 @@ here. One process per service: the app's background threads are started in the p
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import logging
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from flask import Flask
 
+from common.errors import CannotStart, DFSError
 from common.logs import EventLog
 
 KEEP_ALIVE_SECONDS = 75
 GRACEFUL_SECONDS = 10
+# gunicorn's Arbiter.WORKER_BOOT_ERROR: any other status makes it start the process again, for ever.
+CANNOT_START_STATUS = 3
 
 
 @dataclass(frozen=True)
@@ -34,8 +38,18 @@ class Service:
     stop: Callable[[], None]
 
 
+@contextlib.contextmanager
+def explained_start(node_id: str) -> Iterator[None]:
+    """Turn what prevents a start into one line and the exit status by which gunicorn knows not to try again."""
+    try:
+        yield
+    except (CannotStart, DFSError, OSError) as error:
+        print(f"{node_id}: cannot start: {error}", file=sys.stderr, flush=True)
+        raise SystemExit(CANNOT_START_STATUS) from None
+
+
 def serve(
-    build: Callable[[], Service], *, server: str, address: str, port: int, threads: int, scratch_dir: Path
+    node_id: str, build: Callable[[], Service], *, server: str, address: str, port: int, threads: int, scratch_dir: Path
 ) -> None:
     """Build the service in the serving process and serve it until SIGTERM or SIGINT.
 
@@ -47,13 +61,13 @@ def serve(
     if importlib.util.find_spec(server) is None:
         raise SystemExit(f"the WSGI server {server} is not installed: pip install {server}")
     if server == "cheroot":
-        _serve_with_cheroot(build(), address, port, threads)
+        _serve_with_cheroot(node_id, build, address, port, threads)
     else:
-        _serve_with_gunicorn(build, address, port, threads, scratch_dir)
+        _serve_with_gunicorn(node_id, build, address, port, threads, scratch_dir)
 
 
 def _serve_with_gunicorn(
-    build: Callable[[], Service], address: str, port: int, threads: int, scratch_dir: Path
+    node_id: str, build: Callable[[], Service], address: str, port: int, threads: int, scratch_dir: Path
 ) -> None:
     from gunicorn.app.base import BaseApplication
 
@@ -71,11 +85,11 @@ def _serve_with_gunicorn(
         "worker_tmp_dir": str(scratch_dir),
         "control_socket_disable": True,
         "loglevel": "warning",
-        "worker_exit": lambda _arbiter, worker: worker.app.service.stop(),
+        "worker_exit": lambda _arbiter, worker: worker.app.stop(),
     }
 
     class Application(BaseApplication):  # type: ignore[misc]
-        service: Service
+        service: Service | None = None
 
         def load_config(self) -> None:
             for name, value in options.items():
@@ -83,25 +97,34 @@ def _serve_with_gunicorn(
                     self.cfg.set(name, value)
 
         def load(self) -> Flask:
-            self.service = build()
-            self.service.start()
+            with explained_start(node_id):
+                self.service = build()
+                self.service.start()
             return self.service.app
+
+        def stop(self) -> None:
+            if self.service is not None:
+                self.service.stop()
 
     Application().run()
 
 
-def _serve_with_cheroot(service: Service, address: str, port: int, threads: int) -> None:
+def _serve_with_cheroot(node_id: str, build: Callable[[], Service], address: str, port: int, threads: int) -> None:
     from cheroot.wsgi import Server
 
+    with explained_start(node_id):
+        service = build()
+        service.start()
     logging.getLogger("cheroot").setLevel(logging.WARNING)
     server = Server(
         (address, port), service.app, numthreads=threads, timeout=KEEP_ALIVE_SECONDS, shutdown_timeout=GRACEFUL_SECONDS
     )
     server.peercreds_enabled = False
+    with explained_start(node_id):
+        server.prepare()
     signal.signal(signal.SIGTERM, lambda _number, _frame: _interrupt())
-    service.start()
     try:
-        server.start()
+        server.serve()
     except KeyboardInterrupt:
         pass
     finally:

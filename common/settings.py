@@ -75,6 +75,9 @@ class ClusterSettings:
         choices=("auto", "gunicorn", "cheroot"),
         variable="DFS_SERVER",
     )
+    silence_seconds: float = setting(
+        60.0, "a client that neither sends nor takes anything for this long is cut off", minimum=1.0
+    )
     log_level: str = setting(
         "INFO", "least level that is logged", choices=("DEBUG", "INFO", "WARNING", "ERROR"), variable="DFS_LOG_LEVEL"
     )
@@ -82,7 +85,7 @@ class ClusterSettings:
         10 * MIB, "size at which a log file is rotated", minimum=4096, variable="DFS_LOG_MAX_BYTES"
     )
     log_backups: int = setting(
-        5, "rotated log files that are kept", minimum=0, maximum=1000, variable="DFS_LOG_BACKUPS"
+        5, "rotated log files that are kept", minimum=1, maximum=1000, variable="DFS_LOG_BACKUPS"
     )
 
 
@@ -142,7 +145,7 @@ class WorkerSettings:
     """The workers."""
 
     threads: int = setting(32, "requests served at once", minimum=2, maximum=1024)
-    data_dir: str = setting("", "folder of the chunks, relative to DFS_HOME; empty: storage/<worker_id>/data")
+    data_dir: str = setting("", "folder below which each worker has its own; empty: storage/<worker_id>/data")
     reserve_bytes: int = setting(512 * MIB, "free space that is never used; at it the worker answers 507", minimum=0)
     capacity_bytes: int = setting(0, "most bytes of chunks to keep; 0: what the disk has", minimum=0)
     heartbeat_seconds: float = setting(2.0, "pause between two heartbeats", minimum=0.05)

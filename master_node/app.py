@@ -37,10 +37,12 @@ class MasterServices:
     knows_worker: Callable[[str], bool]
 
 
-def create_app(node_id: str, services: MasterServices, secret: ClusterSecret, log: EventLog) -> Flask:
+def create_app(
+    node_id: str, services: MasterServices, secret: ClusterSecret, log: EventLog, silence_seconds: float
+) -> Flask:
     """Everything a master answers; nothing is started."""
     app = Flask(node_id)
-    install_edge(app, log, secret)
+    install_edge(app, log, silence_seconds, secret)
     _add_upload_routes(app, services, log)
     _add_file_routes(app, services)
     _add_cluster_routes(app, services)
@@ -52,7 +54,6 @@ def _add_upload_routes(app: Flask, services: MasterServices, log: EventLog) -> N
     def open_upload() -> tuple[Response, int]:
         body = json_body(request)
         opened = services.uploads.open(
-            take(body, "upload_id", str),
             _optional(body, "path", str),
             _optional(body, "replication_factor", int),
             take(body, "place", int),

@@ -107,7 +107,13 @@ class Committer:
         """Note in the upload's document that its version belongs to a file; from here on no try can write again."""
         present: Upload | None = upload
         while present is not None and present.state != model.COMMITTED:
-            changed = replace(present, state=model.COMMITTED, file_id=file_id, revision=present.revision + 1)
+            changed = replace(
+                present,
+                state=model.COMMITTED,
+                file_id=file_id,
+                revision=present.revision + 1,
+                last_activity_at=self._election.clock_seconds(),
+            )
             if self._store.replace_upload(changed):
                 return
             present = self._store.find_upload(upload.upload_id)

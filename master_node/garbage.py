@@ -7,7 +7,6 @@ because a worker is down, is put off and tried again; records go only when every
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -113,11 +112,16 @@ class GarbageCollector:
         return is_complete
 
     def _free_batch(self, chunks: Sequence[Chunk], epoch: int) -> bool:
-        by_worker: dict[str, list[str]] = defaultdict(list)
-        for chunk in chunks:
-            for worker_id in chunk.replicas:
-                by_worker[worker_id].append(chunk_id(chunk.version_id, chunk.index))
-        silent = {worker_id for worker_id, ids in by_worker.items() if not self._order_delete(worker_id, ids, epoch)}
+        ids = [chunk_id(chunk.version_id, chunk.index) for chunk in chunks]
+        recorded = {worker_id for chunk in chunks for worker_id in chunk.replicas}
+        # A worker that the gateway broke off may hold a replica that no record names, so all are told; those that are
+        # recorded must confirm.
+        told = {
+            worker_id
+            for worker_id in recorded | set(self._membership.targets())
+            if self._order_delete(worker_id, ids, epoch)
+        }
+        silent = recorded - told
         left = [
             replace(chunk, replicas=tuple(silent.intersection(chunk.replicas)), owed=0)
             for chunk in chunks

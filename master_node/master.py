@@ -70,7 +70,8 @@ def build_master(config: Config, master_id: str) -> Service:
         store.close()
         log.info("stopped")
 
-    return Service(master_id, create_app(master_id, services, secret, log), log, start, stop)
+    app = create_app(master_id, services, secret, log, config.cluster.silence_seconds)
+    return Service(master_id, app, log, start, stop)
 
 
 def open_store(config: Config) -> MetadataStore:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 
 from common.clock import Clock
 from common.errors import InvalidRequest, MetadataUnavailable, UploadClosed, UploadUnknown
 from common.paths import check_path
-from common.records import OpenUpload, Placement, StoredChunk, is_version_id
+from common.records import OpenUpload, Placement, StoredChunk
 from common.settings import ClusterSettings
 from master_node import model
 from master_node.commit import choose_target
@@ -18,7 +19,7 @@ from master_node.membership import Membership
 from master_node.model import Upload
 from master_node.placement import place_chunks
 from master_node.recording import put_chunks
-from master_node.store.base import IdTaken, MetadataStore
+from master_node.store.base import MetadataStore
 
 MAX_PLACE = 256
 MAX_REPLICATION_FACTOR = 16
@@ -44,17 +45,17 @@ class Uploads:
         self._clock = clock
         self._rng = rng
 
-    def open(self, upload_id: str, path: str | None, replication_factor: int | None, place: int) -> OpenUpload:
+    def open(self, path: str | None, replication_factor: int | None, place: int) -> OpenUpload:
         """Open an upload and place its first chunks.
 
-        path: where it will be committed, if known yet. Raises ClusterFull or NotEnoughWorkers before anything is
-        written, UploadClosed when the id was used before.
+        path: where it will be committed, if known yet. The id is made here, anew each time: a late copy of the request
+        then opens an upload of its own, which stays empty and is collected, instead of bringing an old id back.
+        Raises ClusterFull or NotEnoughWorkers before anything is written.
         """
-        if not is_version_id(upload_id):
-            raise InvalidRequest("an upload id is 32 hexadecimal digits")
         factor = self._settings.replication_factor if replication_factor is None else replication_factor
         if not 1 <= factor <= MAX_REPLICATION_FACTOR:
             raise InvalidRequest(f"a replication factor is a whole number from 1 to {MAX_REPLICATION_FACTOR}")
+        upload_id = secrets.token_hex(16)
         upload = Upload(
             upload_id=upload_id,
             state=model.OPEN,
@@ -70,12 +71,7 @@ class Uploads:
         )
         placements = self._place(upload, 0, place)
         upload = _with_placements(upload, placements)
-        try:
-            self._store.insert_upload(upload)
-        except IdTaken:
-            if self._require_open(upload_id).recorded_count:
-                raise UploadClosed("the upload id is in use", upload_id=upload_id) from None
-            return self.record(upload_id, (), 0, place)
+        self._store.insert_upload(upload)
         return self._answer(upload, placements)
 
     def record(self, upload_id: str, chunks: Sequence[StoredChunk], place_from: int, place: int) -> OpenUpload:

@@ -23,10 +23,12 @@ _PIECE_BYTES = 1024 * 1024
 MAX_CHUNK_BYTES = 64 * 1024 * 1024
 
 
-def create_app(node_id: str, store: ChunkStore, epochs: EpochGate, secret: ClusterSecret, log: EventLog) -> Flask:
+def create_app(
+    node_id: str, store: ChunkStore, epochs: EpochGate, secret: ClusterSecret, log: EventLog, silence_seconds: float
+) -> Flask:
     """Everything the worker answers; nothing is started."""
     app = Flask(node_id)
-    install_edge(app, log, secret)
+    install_edge(app, log, silence_seconds, secret)
 
     @app.put("/chunks/<chunk_id>")
     def put_chunk(chunk_id: str) -> tuple[Response, int]:

@@ -93,7 +93,7 @@ class ChunkStore:
             digests = _copy_hashing(read, staged, size_bytes)
             if checksum_of(digests) != checksum:
                 raise ChunkCorrupt("the bytes received do not match the checksum sent with them", expected=checksum)
-            _write_all(staged, encode_tail(size_bytes, digests))
+            staged.write(encode_tail(size_bytes, digests))
             staged.sync()
             with self._lock:
                 replaced = _size_or_none(staged.path)
@@ -218,16 +218,9 @@ def _copy_hashing(read: Callable[[int], bytes], staged: StagedFile, size_bytes: 
         if not piece:
             raise IncompleteBody(f"the chunk ended {missing} bytes early")
         hasher.update(piece)
-        _write_all(staged, piece)
+        staged.write(piece)
         missing -= len(piece)
     return hasher.digests()
-
-
-def _write_all(staged: StagedFile, piece: bytes) -> None:
-    """An unbuffered write may be short, for example just before the disk is full."""
-    view = memoryview(piece)
-    while view:
-        view = view[staged.file.write(view) :]
 
 
 def _verify_data(file: BinaryIO, header: ChunkHeader) -> None:

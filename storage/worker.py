@@ -17,6 +17,7 @@ from common.serving import Service
 from storage.app import create_app
 from storage.chunk_store import ChunkStore
 from storage.epoch import EpochGate
+from storage.folder_lock import FolderLock
 from storage.heartbeats import HeartbeatSender
 
 # A heartbeat is worth little after this long; the next one is due.
@@ -37,6 +38,7 @@ def build_worker(config: Config, worker_id: str) -> Service:
         is_synced=config.worker.fsync,
     )
     epochs = EpochGate(data_dir / "epoch")
+    folder = FolderLock(data_dir, worker_id)
     pool = HttpPool(secret.headers())
     masters = MasterClient(
         pool,
@@ -48,6 +50,7 @@ def build_worker(config: Config, worker_id: str) -> Service:
     heartbeats = HeartbeatSender(node, store, masters, log, config.worker.heartbeat_seconds)
 
     def start() -> None:
+        folder.take()
         removed = store.recover()
         epochs.recover()
         usage = store.usage()
@@ -57,9 +60,11 @@ def build_worker(config: Config, worker_id: str) -> Service:
     def stop() -> None:
         heartbeats.stop()
         pool.close()
+        folder.release()
         log.info("stopped")
 
-    return Service(worker_id, create_app(worker_id, store, epochs, secret, log), log, start, stop)
+    app = create_app(worker_id, store, epochs, secret, log, config.cluster.silence_seconds)
+    return Service(worker_id, app, log, start, stop)
 
 
 def main(worker_id: str, arguments: Sequence[str]) -> int:

@@ -17,6 +17,7 @@ from api_gateway.routes.answers import (
 from api_gateway.uploads import CommitOptions
 from common.bodies import BodyReader
 from common.edge import query_flag
+from common.errors import InvalidRequest
 from common.paths import decode_path
 
 _PREFIX = b"/fs/"
@@ -35,6 +36,9 @@ def add_path_routes(app: Flask, services: GatewayServices) -> None:
 
     @app.put("/fs/<anypath:_>")
     def put_path(_: str) -> Response:
+        if "Content-Range" in request.headers:
+            # RFC 9110, 14.4: a server that does not take partial PUTs must not take the part for the whole.
+            raise InvalidRequest("a part of a file cannot be put; send the whole file, without Content-Range")
         options = CommitOptions(
             path=_path(),
             content_type=request.headers.get("Content-Type", ""),

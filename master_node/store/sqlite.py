@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import random
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -267,7 +269,7 @@ class SqliteStore:
         connection = sqlite3.connect(
             self._path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
         )
-        connection.execute("PRAGMA journal_mode = WAL")
+        _switch_to_wal(connection)
         connection.execute("PRAGMA synchronous = FULL")
         with self._lock:
             self._connections.append(connection)
@@ -276,6 +278,20 @@ class SqliteStore:
     @staticmethod
     def _exists(connection: sqlite3.Connection, statement: str, value: str) -> bool:
         return connection.execute(statement, (value,)).fetchone() is not None
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    """SQLite does not wait when several connections change a new database to WAL at once, so this does."""
+    give_up_at = time.monotonic() + BUSY_TIMEOUT_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() >= give_up_at:
+                raise
+            time.sleep(random.uniform(0.01, 0.05))
+        else:
+            return
 
 
 def _file_row(file: File) -> tuple[Any, ...]:

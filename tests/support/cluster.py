@@ -30,7 +30,12 @@ Sections = Mapping[str, Mapping[str, Any]]
 
 _QUICK: dict[str, dict[str, Any]] = {
     "cluster": {"chunk_size_bytes": 64 * KIB, "listen_address": "127.0.0.1"},
-    "gateway": {"worker_timeout_seconds": 3, "master_timeout_seconds": 1, "avoid_seconds": 1},
+    "gateway": {
+        "worker_timeout_seconds": 3,
+        "master_timeout_seconds": 1,
+        "master_deadline_seconds": 5,
+        "avoid_seconds": 1,
+    },
     "master": {"suspect_seconds": 1.0, "dead_seconds": 3, "lease_seconds": 0.6, "job_interval_seconds": 0.1},
     "worker": {"heartbeat_seconds": 0.2, "reserve_bytes": 64 * MIB},
 }

@@ -75,6 +75,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.number = self.server.enter(self.connection)
 
     def finish(self) -> None:
+        self.server.leave()
         with contextlib.suppress(OSError):
             super().finish()
 
@@ -103,6 +104,7 @@ class _Server(http.server.ThreadingHTTPServer):
         self.answer = answer
         self.released = threading.Event()
         self.requests: list[Seen] = []
+        self.ended_connections = 0
         self._connections: list[socket.socket] = []
         self._lock = threading.Lock()
 
@@ -110,6 +112,10 @@ class _Server(http.server.ThreadingHTTPServer):
         with self._lock:
             self._connections.append(connection)
             return len(self._connections) - 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self.ended_connections += 1
 
     def note(self, seen: Seen) -> None:
         with self._lock:
@@ -135,6 +141,10 @@ class TinyServer:
     @property
     def requests(self) -> list[Seen]:
         return list(self._server.requests)
+
+    @property
+    def ended_connections(self) -> int:
+        return self._server.ended_connections
 
     def hang_up_on_all(self) -> None:
         """Close every connection, also those that are idle."""

@@ -1,0 +1,43 @@
+"""One data folder belongs to one worker: two that shared it would make three replicas one file."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import IO
+
+from common.durable import write_durably
+from common.errors import CannotStart
+
+if sys.platform != "win32":
+    import fcntl
+
+
+class FolderLock:
+    """Holds a worker's data folder while the worker runs, and remembers on disk whose it is."""
+
+    def __init__(self, folder: Path, worker_id: str) -> None:
+        self._folder = folder
+        self._worker_id = worker_id
+        self._file: IO[str] | None = None
+
+    def take(self) -> None:
+        """Raise CannotStart when the folder is another worker's or in use."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._file = open(self._folder / "lock", "a", encoding="ascii")  # noqa: SIM115 - held until release
+        if sys.platform != "win32":
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise CannotStart(f"another process uses the folder {self._folder}") from None
+        owner_file = self._folder / "worker_id"
+        if not owner_file.exists():
+            write_durably(owner_file, self._worker_id.encode("ascii"))
+        owner = owner_file.read_text(encoding="ascii")
+        if owner != self._worker_id:
+            raise CannotStart(f"the folder {self._folder} belongs to {owner}")
+
+    def release(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
