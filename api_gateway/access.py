@@ -14,11 +14,12 @@ import socket
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from common.addresses import is_own_address
+from common.addresses import is_loopback
 from common.errors import CrossSiteRequest, Unauthorized
 
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
-_FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-Ip")
+_PROXY_HEADERS = ("forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip")
+_PROXY_PREFIXES = ("x-forwarded-", "x-original-forwarded-")
 _HOW = (
     "until an API key is configured the gateway serves only clients on its own machine;"
     " set DFS_GATEWAY_API_KEY in the gateway's .env, start it again and send"
@@ -32,24 +33,15 @@ class Access:
     def __init__(self, api_key: str) -> None:
         self._api_key = api_key.encode("utf-8")
 
-    def check(self, method: str, headers: Mapping[str, str], client: str | None, host: str) -> None:
-        """client: the address at the other end of the connection. host: the header Host."""
+    def check(self, method: str, headers: Mapping[str, str], client: str | None, local: str | None, host: str) -> None:
+        """client, local: the addresses of both ends of the connection. host: the header Host."""
         if self._api_key:
             if not self._shows_key(headers.get("Authorization", "")):
                 raise Unauthorized("send the API key as 'Authorization: Bearer <key>' or as password of HTTP Basic")
         else:
-            self._require_this_machine(headers, client, host)
+            _require_this_machine(headers, client, local, host)
         if method not in _SAFE_METHODS:
             _refuse_other_sites(headers, host)
-
-    def _require_this_machine(self, headers: Mapping[str, str], client: str | None, host: str) -> None:
-        if any(name in headers for name in _FORWARDED):
-            raise Unauthorized(f"the request came through a proxy; {_HOW}")
-        if client is None or not is_own_address(client):
-            raise Unauthorized(_HOW)
-        if not _is_own_name(host):
-            # A page of another site can give its own name this machine's address (DNS rebinding).
-            raise Unauthorized(f"the gateway does not go by the name {host!r}; use localhost or an address; {_HOW}")
 
     def _shows_key(self, authorization: str) -> bool:
         scheme, _, value = authorization.partition(" ")
@@ -63,8 +55,21 @@ class Access:
         return hmac.compare_digest(value.strip().encode("utf-8", "surrogateescape"), self._api_key)
 
 
+def _require_this_machine(headers: Mapping[str, str], client: str | None, local: str | None, host: str) -> None:
+    if any(name.lower() in _PROXY_HEADERS or name.lower().startswith(_PROXY_PREFIXES) for name in headers):
+        raise Unauthorized(f"the request came through a proxy; {_HOW}")
+    if client is None or not (is_loopback(client) or client == local):
+        raise Unauthorized(_HOW)
+    if not _is_own_name(host):
+        # A page of another site can give its own name this machine's address (DNS rebinding).
+        raise Unauthorized(f"the gateway does not go by the name {host!r}; use localhost or an address; {_HOW}")
+
+
 def _is_own_name(host: str) -> bool:
-    name = urlsplit(f"//{host}").hostname or ""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
     if name == "localhost" or name.endswith(".localhost") or name == socket.gethostname().lower():
         return True
     try:
@@ -79,5 +84,5 @@ def _refuse_other_sites(headers: Mapping[str, str], host: str) -> None:
     if headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
         raise CrossSiteRequest("the request was made by a page of another site")
     origin = headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+    if origin is not None and origin.lower().partition("://")[2] != host.lower():
         raise CrossSiteRequest(f"the request was made by a page of {origin}")

@@ -35,10 +35,22 @@ def create_app(
     def check_access() -> None:
         if request.endpoint not in _OPEN_ENDPOINTS:
             host = request.headers.get("Host", "")
-            access.check(request.method, request.headers, request.remote_addr, host)  # type: ignore[arg-type]
+            access.check(
+                request.method,
+                dict(request.headers),
+                request.remote_addr,
+                _local_address(),
+                host,
+            )
 
     add_file_routes(app, services)
     add_path_routes(app, services)
     add_cluster_routes(app, services.masters, master_urls, executor)
     add_page_routes(app, services.masters)
     return app
+
+
+def _local_address() -> str | None:
+    """Our end of the client's connection; a client with the same address is on this machine. gunicorn tells it."""
+    connection = request.environ.get("gunicorn.socket")
+    return str(connection.getsockname()[0]) if connection is not None else None

@@ -17,14 +17,14 @@ _DATE_IS_STRONG_AFTER = timedelta(seconds=2)
 
 
 @dataclass(frozen=True)
-class Answer:
+class Decision:
     """What to answer: 304 without a body, 206 with `span`, or 200 with `span` being all of the file."""
 
     status: int
     span: ByteRange
 
 
-def decide(headers: Mapping[str, str], file: FileInfo, now: str) -> Answer:
+def decide(headers: Mapping[str, str], file: FileInfo, now: str) -> Decision:
     """Evaluate the request's conditions in the order of RFC 9110, 13.2.2.
 
     now: this gateway's timestamp, which only decides whether a date in If-Range is precise enough to be trusted.
@@ -39,14 +39,14 @@ def decide(headers: Mapping[str, str], file: FileInfo, now: str) -> Answer:
     whole = ByteRange(0, file.size)
     if "If-None-Match" in headers:
         if _lists(headers["If-None-Match"], file.etag, is_weak_enough=True):
-            return Answer(304, whole)
+            return Decision(304, whole)
     elif (since := _date(headers.get("If-Modified-Since"))) is not None and modified <= since:
-        return Answer(304, whole)
+        return Decision(304, whole)
     if "Range" in headers and _is_same(headers.get("If-Range"), file, modified, now):
         span = parse_range(headers["Range"], file.size)
         if span is not None:
-            return Answer(206, span)
-    return Answer(200, whole)
+            return Decision(206, span)
+    return Decision(200, whole)
 
 
 def last_modified(file: FileInfo) -> str:

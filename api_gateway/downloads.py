@@ -15,6 +15,7 @@ from api_gateway.avoidance import Avoidance
 from api_gateway.buffers import BufferPool
 from common.checksums import BLOCK_SIZE_BYTES
 from common.errors import ChunkCorrupt, ChunkUnavailable, DFSError
+from common.http import Abort
 from common.logs import EventLog
 from common.master_client import Located, MasterClient
 from common.ranges import ByteRange
@@ -53,6 +54,7 @@ class _Fetch:
     span: _Span
     buffer: bytearray
     future: Future[None]
+    call: Abort
 
 
 class DownloadService:
@@ -88,12 +90,15 @@ class DownloadService:
         try:
             while span is not None or under_way:
                 while span is not None and (buffer := self._buffer_for(len(under_way))) is not None:
-                    under_way.append(_Fetch(span, buffer, self._executor.submit(fetch, located.file, span, buffer)))
+                    call = Abort()
+                    future = self._executor.submit(fetch, located.file, span, buffer, call)
+                    under_way.append(_Fetch(span, buffer, future, call))
                     span = next(spans, None)
                 yield from _pieces(under_way[0])
                 self._buffers.release(under_way.popleft().buffer)
         finally:
             for started in under_way:
+                started.call.abort()
                 if not started.future.cancel():
                     started.future.exception()
                 self._buffers.release(started.buffer)
@@ -132,17 +137,19 @@ class DownloadService:
             yield _Span(span.location, start, stop)
             start = stop
 
-    def _fetch(self, file: FileInfo, span: _Span, buffer: bytearray) -> None:
+    def _fetch(self, file: FileInfo, span: _Span, buffer: bytearray, call: Abort) -> None:
         """Fill the buffer with the verified blocks of the span, from whichever replica gives them."""
-        if self._fetch_from(file, span, span.location, buffer):
+        if self._fetch_from(file, span, span.location, buffer, call):
+            return
+        if call.is_aborted:
             return
         # The replicas may have moved since the map was read.
         for location in self._masters.list_chunks(file.version_id, span.location.index, 1):
-            if location.index == span.location.index and self._fetch_from(file, span, location, buffer):
+            if location.index == span.location.index and self._fetch_from(file, span, location, buffer, call):
                 return
         raise ChunkUnavailable(f"no replica of chunk {span.location.index} of file {file.file_id} can be read")
 
-    def _fetch_from(self, file: FileInfo, span: _Span, location: ChunkLocation, buffer: bytearray) -> bool:
+    def _fetch_from(self, file: FileInfo, span: _Span, location: ChunkLocation, buffer: bytearray, call: Abort) -> bool:
         name = chunk_id(file.version_id, location.index)
         view = memoryview(buffer)[: span.blocks_stop - span.blocks_start]
         for target in self._avoidance.order(location.replicas):
@@ -154,14 +161,18 @@ class DownloadService:
                     size_bytes=location.size_bytes,
                     first_block=span.first_block,
                     checksum=location.checksum,
+                    abort=call,
                 )
             except DFSError as error:
+                if call.is_aborted:
+                    return False
                 self._log.warning(
                     "replica_not_read", worker=target.worker_id, chunk_id=name, code=error.code, error=error.detail
                 )
                 self._avoidance.note_failure(target.worker_id)
                 if isinstance(error, ChunkCorrupt):
-                    self._report_corrupt(target.url, name)
+                    # On another thread: the reader waits for the next replica, not for this one's disk.
+                    self._executor.submit(carry_request_id(self._report_corrupt), target.url, name)
             else:
                 return True
         return False

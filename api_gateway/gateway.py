@@ -47,7 +47,16 @@ def build_gateway(config: Config, node_id: str) -> Service:
     replicator = Replicator(workers, executor, avoidance, clock, log, settings.straggler_seconds)
     services = GatewayServices(
         masters=masters,
-        uploads=UploadService(masters, replicator, buffers, clock, log, settings.window_chunks, chunk_size),
+        uploads=UploadService(
+            masters,
+            replicator,
+            buffers,
+            clock,
+            log,
+            settings.window_chunks,
+            chunk_size,
+            keep_alive_seconds=min(30.0, config.master.upload_idle_seconds / 4),
+        ),
         downloads=DownloadService(masters, workers, buffers, executor, avoidance, log, settings.window_chunks),
         clock=clock,
         max_files_per_request=settings.max_files_per_request,

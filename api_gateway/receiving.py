@@ -43,6 +43,8 @@ def receive_form(service: UploadService, body: BodyReader, content_type: str, ma
                     raise InvalidRequest(f"a form must not have more than {max_files} files")
                 received.append(_receive_part(service, stack, part, body.length, received))
             elif isinstance(part, FieldPart) and part.name == "path" and part.value:
+                if len(paths) == max_files:
+                    raise InvalidRequest(f'a form must not have more than {max_files} fields "path"')
                 paths.append(part.value)
         if not received:
             raise InvalidForm('the form has no file; send one in the field "file"')

@@ -11,10 +11,11 @@ from __future__ import annotations
 import threading
 from collections import deque
 from concurrent.futures import Executor
+from dataclasses import dataclass
 
 from api_gateway.avoidance import Avoidance
 from common.clock import Clock
-from common.errors import ClusterFull, DFSError, DiskFull, QuorumNotReached
+from common.errors import ClusterFull, DFSError, DiskFull, PeerUnreachable, QuorumNotReached
 from common.http import Abort
 from common.logs import EventLog
 from common.records import Placement, Target
@@ -54,6 +55,14 @@ class Replicator:
         return write
 
 
+@dataclass(frozen=True)
+class Stored:
+    """Workers that confirmed a chunk, and workers that may have it although they did not confirm."""
+
+    replicas: tuple[str, ...]
+    doubtful: tuple[str, ...]
+
+
 class ChunkWrite:
     """One chunk on its way to its workers."""
 
@@ -78,12 +87,13 @@ class ChunkWrite:
         self._untried = deque(targets)
         self._under_way: dict[str, Abort] = {}
         self._stored: list[str] = []
+        self._doubtful: list[str] = []
         self._failures: list[DFSError] = []
         self._running = self.lanes
         self._is_cancelled = False
 
-    def wait(self) -> tuple[str, ...]:
-        """The workers that have the chunk on disk, at least the quorum.
+    def wait(self) -> Stored:
+        """Who has the chunk on disk, at least the quorum.
 
         Raises ClusterFull when disks were full, else QuorumNotReached, with the count reached. When it returns or
         raises, nobody uses the chunk's buffer any more.
@@ -99,7 +109,7 @@ class ChunkWrite:
                 self._all_done_within(patience if self._untried or self._under_way else 0)
         finally:
             self.cancel()
-        return tuple(self._stored)
+        return Stored(tuple(self._stored), tuple(self._doubtful))
 
     def cancel(self) -> None:
         """Break off what is still under way and wait until it has ended."""
@@ -144,6 +154,8 @@ class ChunkWrite:
             with self._changed:
                 self._under_way.pop(target.worker_id)
                 self._failures.append(error)
+                if isinstance(error, PeerUnreachable) and error.context.get("may_have_arrived"):
+                    self._doubtful.append(target.worker_id)
             return False
         replicator.avoidance.note_success(target.worker_id)
         with self._changed:

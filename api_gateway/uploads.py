@@ -13,7 +13,7 @@ from api_gateway.buffers import BufferPool
 from api_gateway.replication import ChunkWrite, Replicator
 from common.checksums import block_digests, checksum_of
 from common.clock import Clock
-from common.errors import DFSError, InternalError, TooManyVersions
+from common.errors import DFSError, InternalError, TooManyVersions, UploadClosed, UploadUnknown
 from common.logs import EventLog
 from common.master_client import MasterClient
 from common.records import Checksum, FileInfo, Placement, StoredChunk, chunk_id
@@ -21,8 +21,6 @@ from common.records import Checksum, FileInfo, Placement, StoredChunk, chunk_id
 FIRST_PLACE = 4
 MAX_PLACE = 64
 COMMIT_PATIENCE_SECONDS = 30.0
-# Far below master.upload_idle_seconds, whose default is an hour.
-KEEP_ALIVE_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,9 @@ class UploadService:
         log: EventLog,
         window_chunks: int,
         chunk_size_bytes: int,
+        keep_alive_seconds: float,
     ) -> None:
+        """keep_alive_seconds: how often the masters hear of a slow upload; well below master.upload_idle_seconds."""
         self.masters = masters
         self.replicator = replicator
         self.buffers = buffers
@@ -72,6 +72,7 @@ class UploadService:
         self.log = log
         self.window_chunks = window_chunks
         self.chunk_size_bytes = chunk_size_bytes
+        self.keep_alive_seconds = keep_alive_seconds
 
     def open(self, path: str | None, expected_size: int | None) -> Upload:
         """Begin an upload. path: where it will go, if known. expected_size: an upper bound in bytes, if known.
@@ -120,9 +121,15 @@ class Upload:
 
     def keep_alive(self) -> None:
         """Tell the masters, now and then, that this upload is slow and not abandoned; called for every piece read."""
-        if self._service.clock.monotonic() - self._told_at >= KEEP_ALIVE_SECONDS:
+        if self._service.clock.monotonic() - self._told_at < self._service.keep_alive_seconds:
+            return
+        try:
             self._service.masters.record_chunks(self._upload_id, (), self._next_index, 0)
-            self._told_at = self._service.clock.monotonic()
+        except (UploadClosed, UploadUnknown):
+            raise
+        except DFSError as error:
+            self._service.log.warning("keep_alive_failed", upload_id=self._upload_id, error=error.detail)
+        self._told_at = self._service.clock.monotonic()
 
     def finish(self) -> None:
         """Wait until every byte is on a write quorum of disks; nothing is visible yet."""
@@ -215,11 +222,13 @@ class Upload:
         """Wait for the oldest chunk under way and note who has it."""
         pending = self._pending[0]
         try:
-            replicas = pending.write.wait()
+            stored = pending.write.wait()
         finally:
             self._pending.popleft()
             self._service.buffers.release(pending.buffer)
-        self._stored.append(StoredChunk(pending.index, pending.size_bytes, pending.checksum, replicas))
+        self._stored.append(
+            StoredChunk(pending.index, pending.size_bytes, pending.checksum, stored.replicas, stored.doubtful)
+        )
 
 
 def _first_place(expected_size: int | None, chunk_size: int) -> int:

@@ -6,15 +6,27 @@ import ipaddress
 import socket
 
 
-def is_own_address(address: str) -> bool:
-    """Whether the address is one of this machine's: loopback, or one that a socket can be bound to here."""
+def is_loopback(address: str) -> bool:
+    """Whether only this machine itself can be at this address."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
         return False
     if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
-        parsed = parsed.ipv4_mapped
-    if parsed.is_loopback:
+        return parsed.ipv4_mapped.is_loopback
+    return parsed.is_loopback
+
+
+def is_own_address(address: str) -> bool:
+    """Whether the address is one of this machine's: loopback, or one that a socket can be bound to here.
+
+    Not for deciding who may come in: some hosts are set to bind any address (net.ipv4.ip_nonlocal_bind).
+    """
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if is_loopback(address):
         return True
     if parsed.is_unspecified or parsed.is_multicast:
         return False

@@ -1,4 +1,4 @@
-"""The only place that reads a clock.
+"""The only place that reads the wall clock; what waits or stamps and is to be tested gets its time from here.
 
 Elapsed time is monotonic. Wall-clock time is for timestamps that people read; no decision is taken on it, because
 the clocks of two machines cannot be compared and one machine's clock can jump.

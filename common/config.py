@@ -29,6 +29,7 @@ _NODE_KEYS = ("ip", "port", "zone", "data_dir")
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 MIN_SECRET_LENGTH = 16
+_SECRET_RULE = f"at least {MIN_SECRET_LENGTH} printable ASCII characters, without a space at either end"
 
 
 @dataclass(frozen=True)
@@ -228,9 +229,9 @@ class _Loader:
         )
 
     def _check_secret(self, secret: str) -> None:
-        if len(secret) < MIN_SECRET_LENGTH or not secret.isascii() or not secret.isprintable():
+        if not _is_good_secret(secret):
             rule = (
-                f"must be set to at least {MIN_SECRET_LENGTH} printable ASCII characters, the same on every host"
+                f"must be set to {_SECRET_RULE}, the same on every host"
                 " (the run script makes one; by hand: python3 -c 'import secrets; print(secrets.token_hex(32))')"
             )
             self._problems.append(Problem(".env", "DFS_CLUSTER_SECRET", rule, ""))
@@ -252,6 +253,8 @@ class _Loader:
                 "must not exceed the number of workers",
                 cluster.replication_factor,
             )
+        if config.gateway.api_key and not _is_good_secret(config.gateway.api_key):
+            self._problems.append(Problem("configuration", "DFS_GATEWAY_API_KEY", f"must be {_SECRET_RULE}", ""))
         if config.gateway.window_chunks > config.gateway.buffer_count // 2:
             self._report(
                 "configuration",
@@ -259,6 +262,9 @@ class _Loader:
                 "must be at most half of gateway.buffer_count",
                 config.gateway.window_chunks,
             )
+        if config.worker.heartbeat_seconds >= config.master.suspect_seconds:
+            rule = "must be below master.suspect_seconds"
+            self._report("configuration", "worker.heartbeat_seconds", rule, config.worker.heartbeat_seconds)
         if config.master.dead_seconds < config.master.suspect_seconds:
             self._report(
                 "configuration",
@@ -321,6 +327,10 @@ class _Loader:
 
 
 _TYPE_NAMES: dict[type, str] = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+
+
+def _is_good_secret(secret: str) -> bool:
+    return len(secret) >= MIN_SECRET_LENGTH and secret.isascii() and secret.isprintable() and secret == secret.strip()
 
 
 def _parse(raw: Any, kind: type) -> Any:

@@ -5,6 +5,7 @@ Request ids, problem+json errors, the access log, /health, and on internal servi
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -22,6 +23,7 @@ from common.errors import (
     NotFound,
     RangeNotSatisfiable,
     TooLarge,
+    Unavailable,
 )
 from common.logs import EventLog
 from common.request_ids import HEADER as REQUEST_ID_HEADER
@@ -41,9 +43,13 @@ def install_edge(app: Flask, log: EventLog, silence_seconds: float, secret: Clus
     def begin() -> None:
         g.started = time.monotonic()
         # gunicorn waits for ever for a silent client; cheroot has a time-out of its own.
-        if (connection := request.environ.get("gunicorn.socket")) is not None:
+        connection = request.environ.get("gunicorn.socket")
+        is_abandoned = connection is not None and secret is not None and _is_abandoned(connection)
+        if connection is not None:
             connection.settimeout(silence_seconds)
         g.request_id = begin_request(request.headers.get(REQUEST_ID_HEADER))
+        if is_abandoned:
+            raise Unavailable("the sender has given up; nothing is done")
         if secret is not None and request.path != "/health":
             secret.verify(request.headers.get(SECRET_HEADER))
 
@@ -83,8 +89,25 @@ def install_edge(app: Flask, log: EventLog, silence_seconds: float, secret: Clus
         return jsonify(HEALTH)
 
 
+def _is_abandoned(connection: socket.socket) -> bool:
+    """Whether the peer has closed its end.
+
+    A service that was stopped for a while finds requests in its sockets whose senders have long turned to another
+    one; carrying them out now would, say, delete again what has been restored since.
+    """
+    connection.settimeout(0)
+    try:
+        return connection.recv(1, socket.MSG_PEEK) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
 def problem_response(error: DFSError) -> Response:
-    """An error as application/problem+json; the connection is closed where a body may be left unread."""
+    """An error as application/problem+json. Where a body may be left unread the server is asked to close; gunicorn
+    does not need to be asked, it reads the rest for a while and closes if there is more.
+    """
     problem = {**error.to_problem(), "request_id": g.get("request_id", "")}
     response = Response(json.dumps(problem) + "\n", status=error.status, content_type="application/problem+json")
     if isinstance(error, RangeNotSatisfiable) and "size" in error.context:

@@ -8,7 +8,9 @@ Every failure to get a whole answer is PeerUnreachable; an error answer is raise
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.client
+import io
 import json
 import socket
 import threading
@@ -28,7 +30,6 @@ CONNECT_TIMEOUT_SECONDS = 2.0
 # Servers keep an idle connection for 75 s (common/serving.py); ours must give up first.
 IDLE_SECONDS = 30.0
 MAX_IDLE_PER_HOST = 64
-_READ_PIECE = 1024 * 1024
 
 
 class Abort:
@@ -38,6 +39,10 @@ class Abort:
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._is_aborted = False
+
+    @property
+    def is_aborted(self) -> bool:
+        return self._is_aborted
 
     def abort(self) -> None:
         """Make the call fail with PeerUnreachable at once; also one that has not started yet."""
@@ -59,28 +64,27 @@ class Abort:
 class Answer:
     """A response whose head has been read; the body is read once, whole."""
 
-    def __init__(self, response: http.client.HTTPResponse, deadline: float) -> None:
+    def __init__(self, response: http.client.HTTPResponse) -> None:
         self._response = response
-        self._deadline = deadline
         self.status = response.status
         self.headers = response.headers
 
     def read_into(self, view: memoryview) -> int:
         """Fill `view` from the body; returns how much came, which is less only at the body's end."""
         filled = 0
-        while filled < len(view) and (piece := self._read_piece(min(_READ_PIECE, len(view) - filled))):
-            view[filled : filled + len(piece)] = piece
-            filled += len(piece)
+        while filled < len(view) and (got := self._response.readinto(view[filled:])):
+            filled += got
+        if filled < len(view):
+            self._require_whole()
         return filled
 
     def read(self, limit: int = MAX_JSON_BYTES) -> bytes:
         """The whole body; raises ValueError when it is larger than `limit`."""
-        body = bytearray()
-        while piece := self._read_piece(_READ_PIECE):
-            body += piece
-            if len(body) > limit:
-                raise ValueError(f"the answer is larger than {limit} bytes")
-        return bytes(body)
+        body = self._response.read(limit + 1)
+        self._require_whole()
+        if len(body) > limit:
+            raise ValueError(f"the answer is larger than {limit} bytes")
+        return body
 
     def json(self) -> dict[str, Any]:
         try:
@@ -91,17 +95,10 @@ class Answer:
             raise ValueError("the answer is not a JSON object")
         return value
 
-    def _read_piece(self, limit: int) -> bytes:
-        """What one read of the socket gives, so that a peer which drips is noticed; b"" at the body's end."""
-        piece = self._response.read1(limit)
-        if time.monotonic() > self._deadline:
-            raise TimeoutError("the answer took too long")
-        if not piece and self._response.length:
+    def _require_whole(self) -> None:
+        """http.client gives a body that was cut short without an error, but knows what is missing."""
+        if self._response.length and self._response.isclosed():
             raise http.client.IncompleteRead(b"", self._response.length)
-        if self._response.length == 0:
-            # Tells http.client that the body is over; without this the connection would not be kept.
-            self._response.read()
-        return piece
 
     def is_complete(self) -> bool:
         """Whether nothing is left, so that the connection can carry another call."""
@@ -140,13 +137,19 @@ class HttpPool:
         connection: http.client.HTTPConnection | None = None
         answer: Answer | None = None
         try:
-            connection, response = self._send(parts.netloc, method, target, all_headers, body, timeout_seconds, abort)
-            answer = Answer(response, deadline)
+            connection, response = self._send(
+                parts.netloc, method, target, all_headers, body, timeout_seconds, deadline, abort
+            )
+            answer = Answer(response)
             if answer.status >= 400:
                 raise _read_error(answer)
             yield answer
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise PeerUnreachable(f"{method} {url}: {type(error).__name__}: {error}", peer=parts.netloc) from error
+            raise PeerUnreachable(
+                f"{method} {url}: {type(error).__name__}: {error}",
+                peer=parts.netloc,
+                may_have_arrived=not isinstance(error, _NotConnected),
+            ) from error
         finally:
             if abort is not None:
                 abort.detach()
@@ -175,6 +178,7 @@ class HttpPool:
         headers: Mapping[str, str],
         body: Buffer | None,
         timeout_seconds: float,
+        deadline: float,
         abort: Abort | None,
     ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
         while True:
@@ -184,16 +188,17 @@ class HttpPool:
                 connection = http.client.HTTPConnection(host, timeout=min(CONNECT_TIMEOUT_SECONDS, timeout_seconds))
             try:
                 if not is_reused:
-                    connection.connect()
+                    _connect(connection)
                 sock: socket.socket = connection.sock
                 sock.settimeout(timeout_seconds)
                 if abort is not None:
                     abort.attach(sock)
+                connection.response_class = functools.partial(_Response, deadline=deadline)  # type: ignore[assignment]
                 connection.request(method, target, body, dict(headers))
                 return connection, connection.getresponse()
             except (ConnectionError, http.client.BadStatusLine):
                 connection.close()
-                if not is_reused:
+                if not is_reused or (abort is not None and abort.is_aborted):
                     raise
             except BaseException:
                 connection.close()
@@ -219,6 +224,43 @@ class HttpPool:
                     idle.append((connection, time.monotonic()))
                     return
         connection.close()
+
+
+class _NotConnected(OSError):
+    """No connection came about, so the request cannot have arrived."""
+
+
+def _connect(connection: http.client.HTTPConnection) -> None:
+    try:
+        connection.connect()
+    except OSError as error:
+        raise _NotConnected(str(error)) from error
+
+
+class _Response(http.client.HTTPResponse):
+    """A response that is given up at a deadline, however slowly it drips."""
+
+    def __init__(self, sock: socket.socket, *arguments: Any, deadline: float, **options: Any) -> None:
+        super().__init__(sock, *arguments, **options)
+        self.fp = io.BufferedReader(_DeadlineReader(self.fp.detach(), deadline))
+
+
+class _DeadlineReader(io.RawIOBase):
+    def __init__(self, raw: io.RawIOBase, deadline: float) -> None:
+        self._raw = raw
+        self._deadline = deadline
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if time.monotonic() > self._deadline:
+            raise TimeoutError("the answer took too long")
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
 
 
 def _read_error(answer: Answer) -> Exception:

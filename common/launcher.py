@@ -134,7 +134,10 @@ class Cluster:
     def _ask(self, path: str) -> dict[str, Any]:
         gateway = self.config.gateway
         headers = {"Authorization": f"Bearer {gateway.api_key}"} if gateway.api_key else {}
-        answer = requests.get(f"http://{gateway.ip}:{gateway.port}{path}", headers=headers, timeout=5)
+        with requests.Session() as session:
+            # Neither a proxy nor ~/.netrc of the operator's environment is meant for our own gateway.
+            session.trust_env = False
+            answer = session.get(f"http://{gateway.ip}:{gateway.port}{path}", headers=headers, timeout=5)
         answer.raise_for_status()
         state: dict[str, Any] = answer.json()
         return state
@@ -168,7 +171,9 @@ def main(arguments: Sequence[str]) -> int:
     if arguments:
         print("usage: no arguments; settings are in .env and config.json", file=sys.stderr)
         return 2
-    signal.signal(signal.SIGTERM, lambda _number, _frame: _interrupt())
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda _number, _frame: _interrupt())
     home = home_directory()
     try:
         prepare_home(home)
@@ -215,7 +220,9 @@ def _is_local(host: str) -> bool:
 def _require_free_port(listen_address: str, plan: _Plan) -> None:
     family = socket.AF_INET6 if ":" in listen_address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # On Windows SO_REUSEADDR would let a port be bound that is in use.
+        option = getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR)
+        probe.setsockopt(socket.SOL_SOCKET, option, 1)
         try:
             probe.bind((listen_address, plan.port))
             probe.listen()

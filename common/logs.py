@@ -1,7 +1,7 @@
 """Structured logs: one JSON object a line, in a folder per node, rotated by size.
 
-An event is a short name plus fields: `log.info("chunk_stored", extra={"fields": {"chunk_id": ...}})`. Warnings and
-errors also go to stderr as one readable line.
+An event is a short name plus fields: `log.info("chunk_stored", extra={"fields": {"chunk_id": ...}})`. Errors also go
+to stderr as one readable line.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def open_log(node_id: str, log_dir: Path, file_name: str, settings: ClusterSetti
     )
     file_handler.setFormatter(_JsonFormatter(node_id, clock))
     console = logging.StreamHandler(sys.stderr)
-    console.setLevel(logging.WARNING)
+    console.setLevel(logging.ERROR)
     console.setFormatter(_ConsoleFormatter(node_id))
     logger = logging.getLogger(f"dfs.{node_id}")
     logger.setLevel(settings.log_level)

@@ -79,23 +79,27 @@ class Placement:
 
 @dataclass(frozen=True)
 class StoredChunk:
-    """A chunk of which `replicas` (worker ids) are on disk."""
+    """A chunk that `replicas` (worker ids) have on disk, and that `doubtful`, which were broken off, may have."""
 
     index: int
     size_bytes: int
     checksum: str
     replicas: tuple[str, ...]
+    doubtful: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, source: Mapping[str, Any]) -> StoredChunk:
         replicas = take(source, "replicas", list)
+        doubtful = take({"doubtful": [], **source}, "doubtful", list)
         checksum = take(source, "checksum", str)
         index = take(source, "index", int)
         if not replicas or not all(isinstance(item, str) for item in replicas) or len(set(replicas)) != len(replicas):
             raise InvalidRequest("the field 'replicas' must list distinct worker ids")
+        if not all(isinstance(item, str) for item in doubtful):
+            raise InvalidRequest("the field 'doubtful' must list worker ids")
         if not _CHECKSUM.fullmatch(checksum) or index > MAX_CHUNK_INDEX:
             raise InvalidRequest("a chunk needs an index and a checksum of 32 hexadecimal digits")
-        return cls(index, take(source, "size_bytes", int), checksum, tuple(replicas))
+        return cls(index, take(source, "size_bytes", int), checksum, tuple(replicas), tuple(doubtful))
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,10 @@ import contextlib
 import importlib.util
 import logging
 import signal
+import socket
+import struct
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from common.logs import EventLog
 
 KEEP_ALIVE_SECONDS = 75
 GRACEFUL_SECONDS = 10
+HEAD_SILENCE_SECONDS = 30
 # gunicorn's Arbiter.WORKER_BOOT_ERROR: any other status makes it start the process again, for ever.
 CANNOT_START_STATUS = 3
 
@@ -85,6 +88,7 @@ def _serve_with_gunicorn(
         "worker_tmp_dir": str(scratch_dir),
         "control_socket_disable": True,
         "loglevel": "warning",
+        "when_ready": lambda arbiter: _limit_silence(arbiter.LISTENERS),
         "worker_exit": lambda _arbiter, worker: worker.app.stop(),
     }
 
@@ -109,12 +113,18 @@ def _serve_with_gunicorn(
     Application().run()
 
 
+def _limit_silence(listeners: Sequence[Any]) -> None:
+    """A client that goes silent within the head of a request holds a thread; accepted sockets inherit this limit."""
+    limit = struct.pack("ll", HEAD_SILENCE_SECONDS, 0)
+    for listener in listeners:
+        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+
+
 def _serve_with_cheroot(node_id: str, build: Callable[[], Service], address: str, port: int, threads: int) -> None:
     from cheroot.wsgi import Server
 
     with explained_start(node_id):
         service = build()
-        service.start()
     logging.getLogger("cheroot").setLevel(logging.WARNING)
     server = Server(
         (address, port), service.app, numthreads=threads, timeout=KEEP_ALIVE_SECONDS, shutdown_timeout=GRACEFUL_SECONDS
@@ -122,6 +132,7 @@ def _serve_with_cheroot(node_id: str, build: Callable[[], Service], address: str
     server.peercreds_enabled = False
     with explained_start(node_id):
         server.prepare()
+        service.start()
     signal.signal(signal.SIGTERM, lambda _number, _frame: _interrupt())
     try:
         server.serve()

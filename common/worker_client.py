@@ -12,6 +12,7 @@ from common import checksums
 from common.checksums import Buffer
 from common.errors import ChunkCorrupt
 from common.http import Abort, HttpPool
+from common.records import take
 
 CHECKSUM_HEADER = "X-DFS-Checksum"
 DIGESTS_HEADER = "X-DFS-Block-Digests"
@@ -43,7 +44,15 @@ class WorkerClient:
             answer.read()
 
     def get_blocks(
-        self, url: str, chunk_id: str, view: memoryview, *, size_bytes: int, first_block: int, checksum: str
+        self,
+        url: str,
+        chunk_id: str,
+        view: memoryview,
+        *,
+        size_bytes: int,
+        first_block: int,
+        checksum: str,
+        abort: Abort | None = None,
     ) -> None:
         """Read whole blocks into `view` and verify them; raises ChunkCorrupt when a byte is wrong or missing.
 
@@ -55,7 +64,7 @@ class WorkerClient:
         if start or len(view) != size_bytes:
             headers["Range"] = f"bytes={start}-{start + len(view) - 1}"
         with self._pool.call(
-            "GET", f"{url}/chunks/{chunk_id}", timeout_seconds=self._timeout_seconds, headers=headers
+            "GET", f"{url}/chunks/{chunk_id}", timeout_seconds=self._timeout_seconds, headers=headers, abort=abort
         ) as answer:
             digests = _decode_digests(answer.headers.get(DIGESTS_HEADER))
             if answer.read_into(view) != len(view):
@@ -67,7 +76,7 @@ class WorkerClient:
     def verify_chunk(self, url: str, chunk_id: str) -> bool:
         """Have the worker re-read a replica; a corrupt one is quarantined there. Returns whether it is intact."""
         answer = self._call_json("POST", f"{url}/chunks/{chunk_id}/verify")
-        return bool(answer["is_intact"])
+        return take(answer, "is_intact", bool)
 
     def delete_chunks(self, url: str, chunk_ids: Sequence[str], epoch: int) -> None:
         """Order a worker to free replicas; those it does not hold are fine. epoch: the leader's, as fencing token."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from common.clock import Clock
@@ -59,7 +58,7 @@ class Catalog:
         """One page of files, active ones or the trash, as the REST has it."""
         page = list_page(self._store.scan_files, query)
         return {
-            "files": [file.to_info().to_json() for file in page.files],
+            "files": [_without_old_versions(file.to_info().to_json()) for file in page.files],
             "prefixes": page.prefixes,
             "next_cursor": page.next_cursor,
         }
@@ -93,8 +92,12 @@ class Catalog:
                 restored = model.restore_version(
                     file, version, expires_at=self._retained_until(), max_versions=self._settings.max_versions, now=now
                 )
+            elif file.status == model.DELETED:
+                restored = model.restore_from_trash(file, path, now)
+            elif path in (None, file.path):
+                restored = file
             else:
-                restored = file if file.status == model.ACTIVE else model.restore_from_trash(file, path, now)
+                raise Conflict("the file is not in the trash; to give it another path, rename it", path=file.path)
             _require_folder_empty(restored)
             return restored
 
@@ -113,9 +116,15 @@ class Catalog:
         return self._change(file_id, change, path).to_info()
 
     def _purge(self, file_id: str) -> FileInfo:
-        before = self._require(file_id)
-        self._change(file_id, lambda file: model.purge(file, self._election.clock_seconds(), self._clock.timestamp()))
-        return replace(before, status=model.PURGED).to_info()
+        """Also answers for a file that was purged already: the answer to the first call may have been lost."""
+        for _ in range(MAX_TURNS):
+            file = self._store.find_file(file_id)
+            if file is None or file.version is None:
+                raise FileUnknown("no file has this id", file_id=file_id)
+            if file.status == model.PURGED:
+                return file.to_info()
+            self._store.replace_file(model.purge(file, self._election.clock_seconds(), self._clock.timestamp()))
+        raise Conflict("the file is being changed by others all the time", file_id=file_id)
 
     def _trashed(self, file: File) -> File:
         if file.status == model.DELETED:
@@ -146,6 +155,10 @@ class Catalog:
     def _located(self, file: File, chunks: int) -> Located:
         info = file.to_info()
         return Located(info, self.list_chunks(info.version_id, 0, chunks) if chunks and info.chunk_count else ())
+
+
+def _without_old_versions(info: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in info.items() if name != "old_versions"}
 
 
 def _require_folder_empty(file: File) -> None:

@@ -26,7 +26,7 @@ from common.settings import MasterSettings
 from master_node import model
 from master_node.election import Election
 from master_node.model import CommitTarget, File, Preconditions, Upload, Version
-from master_node.recording import put_chunks
+from master_node.recording import record_chunks
 from master_node.store.base import IdTaken, KeyTaken, MetadataStore
 
 # Each turn of the loop is lost to another writer of the same path who succeeded, so the cluster makes progress.
@@ -66,7 +66,7 @@ class Committer:
             raise InvalidPath('a path that ends in "/" is a folder\'s own entry and holds no bytes')
         upload = self._require_upload(upload_id)
         if upload.state == model.OPEN:
-            upload = put_chunks(self._store, upload, request.chunks, is_last=True)
+            upload = record_chunks(self._store, upload, request.chunks, is_last=True)
             _check_complete(upload, request)
         for _ in range(MAX_TURNS):
             if upload.state == model.ABORTED:

@@ -43,6 +43,7 @@ def chunk_from_document(source: Mapping[str, Any]) -> Chunk:
         source["checksum"],
         tuple(source["replicas"]),
         source["owed"],
+        tuple(source["doubtful"]),
     )
 
 
@@ -65,6 +66,7 @@ def upload_from_document(source: Mapping[str, Any]) -> Upload:
         last_activity_at=source["last_activity_at"],
         target=CommitTarget(**target) if target is not None else None,
         file_id=source["file_id"],
+        is_collected=source["is_collected"],
     )
 
 

@@ -39,6 +39,7 @@ class Election:
         self._seen: Lease | None = None
         self._seen_at = clock.monotonic()
         self._looked_at = float("-inf")
+        self._outranked = 0
         self._leads_until = float("-inf")
         # The cluster clock at this master's last acknowledged renewal, and its own clock then.
         self._renewed_clock, self._renewed_at = 0.0, 0.0
@@ -48,19 +49,35 @@ class Election:
 
         Raises MetadataUnavailable; the leadership then simply runs out.
         """
-        started = self._clock.monotonic()
         lease = self._store.read_lease()
-        self._observe(lease, started)
+        # Dated after the read: a slow one must not make another's lease look older than it is.
+        now = self._clock.monotonic()
+        self._observe(lease, now, is_authoritative=True)
         if lease is None:
-            self._try(None, Lease(self._master_id, 1, 0, 0.0), started)
-        elif lease.holder == self._master_id and self.leads():
-            self._try(lease, self._renewed(lease, started), started)
-        elif started - self._seen_at >= self._lease_seconds:
-            self._try(lease, Lease(self._master_id, lease.epoch + 1, 0, lease.clock_seconds), started)
+            self._try(None, Lease(self._master_id, 1, 0, 0.0), now)
+        elif lease.holder == self._master_id and self.leading_epoch() is not None:
+            self._try(lease, self._renewed(lease, now), now)
+        elif now - self._seen_at >= self._lease_seconds:
+            epoch = max(lease.epoch, self._outranked) + 1
+            self._try(lease, Lease(self._master_id, epoch, 0, lease.clock_seconds), now)
+
+    def leading_epoch(self) -> int | None:
+        """The epoch in which this master may act as leader at this moment; None when it may not."""
+        with self._lock:
+            if self._seen is None or self._seen.holder != self._master_id:
+                return None
+            return self._seen.epoch if self._clock.monotonic() < self._leads_until else None
 
     def leads(self) -> bool:
         """Whether this master may act as leader at this moment."""
-        return self._clock.monotonic() < self._leads_until
+        return self.leading_epoch() is not None
+
+    def outrank(self, epoch: int) -> None:
+        """A worker has obeyed a later epoch than this leader's: the database is younger than the worker's memory
+        (a new one, or one put back from a backup). The next renewal goes beyond it, if this master still leads then.
+        """
+        with self._lock:
+            self._outranked = max(self._outranked, epoch)
 
     def leadership(self) -> Leadership:
         """Who leads as far as this master knows; nobody once the lease has stood still for twice its time."""
@@ -76,23 +93,29 @@ class Election:
 
         Raises MetadataUnavailable.
         """
-        now = self._clock.monotonic()
         with self._lock:
-            seen, is_fresh = self._seen, now - self._looked_at < self._lease_seconds
+            seen = self._seen
+            is_fresh = self._clock.monotonic() - self._looked_at < self._lease_seconds
         if not is_fresh:
             seen = self._store.read_lease()
-            self._observe(seen, now)
+            self._observe(seen, self._clock.monotonic())
         return seen.clock_seconds if seen is not None else 0.0
 
-    def _observe(self, lease: Lease | None, now: float) -> None:
-        """Note when the lease last moved, by this master's own clock. Looks may come in any order from two threads."""
+    def _observe(self, lease: Lease | None, now: float, is_authoritative: bool = False) -> None:
+        """Note when the lease last moved, by this master's own clock.
+
+        is_authoritative: believe also a lease that went back, as it does when the database is replaced. Other looks
+        may come late from other threads and count only if they show something later.
+        """
         with self._lock:
             self._looked_at = max(self._looked_at, now)
-            if lease != self._seen and (self._seen is None or (lease is not None and _is_later(lease, self._seen))):
+            if lease != self._seen and (is_authoritative or _is_later(lease, self._seen)):
                 self._seen, self._seen_at = lease, now
 
     def _renewed(self, lease: Lease, now: float) -> Lease:
         clock_seconds = max(lease.clock_seconds, self._renewed_clock + now - self._renewed_at)
+        if self._outranked > lease.epoch:
+            return Lease(self._master_id, self._outranked + 1, 0, clock_seconds)
         return Lease(self._master_id, lease.epoch, lease.renewals + 1, clock_seconds)
 
     def _try(self, expected: Lease | None, wanted: Lease, started: float) -> None:
@@ -104,5 +127,7 @@ class Election:
             self._leads_until = float("-inf")
 
 
-def _is_later(lease: Lease, seen: Lease) -> bool:
+def _is_later(lease: Lease | None, seen: Lease | None) -> bool:
+    if lease is None or seen is None:
+        return lease is not None
     return (lease.epoch, lease.renewals) > (seen.epoch, seen.renewals)

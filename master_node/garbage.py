@@ -7,11 +7,12 @@ because a worker is down, is put off and tried again; records go only when every
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from common.clock import Clock
-from common.errors import DFSError
+from common.errors import DFSError, StaleEpoch
 from common.logs import EventLog
 from common.records import chunk_id
 from common.settings import MasterSettings
@@ -26,6 +27,7 @@ from master_node.store.base import MetadataStore
 
 BATCH_CHUNKS = 500
 RETRY_SECONDS = 30.0
+SECOND_LOOK_SECONDS = 60.0
 # How long the document of a committed upload answers repeated commits.
 COMMITTED_KEPT_SECONDS = 300.0
 
@@ -45,7 +47,9 @@ class GarbageCollector:
         settings: MasterSettings,
         clock: Clock,
         log: EventLog,
+        knows_worker: Callable[[str], bool],
     ) -> None:
+        """knows_worker: whether a worker is in the configuration; what only others hold counts as gone."""
         self._store = store
         self._membership = membership
         self._election = election
@@ -54,23 +58,49 @@ class GarbageCollector:
         self._settings = settings
         self._clock = clock
         self._log = log
+        self._knows_worker = knows_worker
+        self._kinds = deque((self._next_file, self._next_aborted, self._next_idle, self._next_committed))
 
     def work(self, epoch: int) -> Progress:
+        """One file or upload. The kinds take turns, so that none waits for ever behind another."""
         now = self._election.clock_seconds()
-        if files := self._store.find_due_files(now, 1):
-            self._collect_file(files[0], now, epoch)
-            return Progress.BUSY
-        if uploads := self._store.find_idle_uploads(model.ABORTED, now, 1):
-            self._collect_upload(uploads[0], now, epoch)
-            return Progress.BUSY
-        if uploads := self._store.find_idle_uploads(model.OPEN, now - self._settings.upload_idle_seconds, 1):
-            self._abandon(uploads[0], now)
-            return Progress.BUSY
-        if uploads := self._store.find_idle_uploads(model.COMMITTED, now - COMMITTED_KEPT_SECONDS, 100):
-            for upload in uploads:
-                self._store.delete_upload(upload.upload_id)
-            return Progress.BUSY
+        for _ in range(len(self._kinds)):
+            self._kinds.rotate(-1)
+            if self._kinds[0](now, epoch):
+                return Progress.BUSY
         return Progress.IDLE
+
+    def _next_file(self, now: float, epoch: int) -> bool:
+        files = self._store.find_due_files(now, 1)
+        for file in files:
+            try:
+                self._collect_file(file, now, epoch)
+            except DFSError as error:
+                self._log.warning("collection_put_off", file_id=file.file_id, error=error.detail)
+                self._change_file(file.file_id, lambda present: model.postponed(present, now + RETRY_SECONDS))
+        return bool(files)
+
+    def _next_aborted(self, now: float, epoch: int) -> bool:
+        uploads = self._store.find_idle_uploads(model.ABORTED, now, 1)
+        for upload in uploads:
+            try:
+                self._collect_upload(upload, now, epoch)
+            except DFSError as error:
+                self._log.warning("collection_put_off", upload_id=upload.upload_id, error=error.detail)
+                self._put_off(upload, now + RETRY_SECONDS)
+        return bool(uploads)
+
+    def _next_idle(self, now: float, _epoch: int) -> bool:
+        uploads = self._store.find_idle_uploads(model.OPEN, now - self._settings.upload_idle_seconds, 1)
+        for upload in uploads:
+            self._abandon(upload, now)
+        return bool(uploads)
+
+    def _next_committed(self, now: float, _epoch: int) -> bool:
+        uploads = self._store.find_idle_uploads(model.COMMITTED, now - COMMITTED_KEPT_SECONDS, 100)
+        for upload in uploads:
+            self._store.delete_upload(upload.upload_id)
+        return bool(uploads)
 
     def _collect_file(self, file: File, now: float, epoch: int) -> None:
         """Free what is due in one file. Every step is a conditional write; whatever interferes is seen next time."""
@@ -113,9 +143,8 @@ class GarbageCollector:
 
     def _free_batch(self, chunks: Sequence[Chunk], epoch: int) -> bool:
         ids = [chunk_id(chunk.version_id, chunk.index) for chunk in chunks]
-        recorded = {worker_id for chunk in chunks for worker_id in chunk.replicas}
-        # A worker that the gateway broke off may hold a replica that no record names, so all are told; those that are
-        # recorded must confirm.
+        recorded = {worker_id for chunk in chunks for worker_id in (*chunk.replicas, *chunk.doubtful)}
+        # All workers are told, in case one holds what no record names; those that are recorded must confirm.
         told = {
             worker_id
             for worker_id in recorded | set(self._membership.targets())
@@ -123,9 +152,14 @@ class GarbageCollector:
         }
         silent = recorded - told
         left = [
-            replace(chunk, replicas=tuple(silent.intersection(chunk.replicas)), owed=0)
+            replace(
+                chunk,
+                replicas=tuple(silent.intersection(chunk.replicas)),
+                doubtful=tuple(silent.intersection(chunk.doubtful)),
+                owed=0,
+            )
             for chunk in chunks
-            if silent.intersection(chunk.replicas)
+            if silent.intersection((*chunk.replicas, *chunk.doubtful))
         ]
         if left:
             self._store.put_chunks(left)
@@ -145,11 +179,14 @@ class GarbageCollector:
             for worker_id in upload.workers:
                 is_complete &= self._order_delete(worker_id, ids, epoch)
             self._store.delete_chunks(upload.upload_id, list(indexes))
-        if is_complete:
+        if not is_complete:
+            self._put_off(upload, now + RETRY_SECONDS)
+        elif upload.is_collected:
             self._store.delete_upload(upload.upload_id)
             self._log.info("upload_collected", upload_id=upload.upload_id, chunks=upload.placed_count)
         else:
-            self._postpone(upload, now)
+            # A worker may still be writing a chunk that was under way at the abort: everything is ordered twice.
+            self._put_off(replace(upload, is_collected=True, recorded_bytes=0), now + SECOND_LOOK_SECONDS)
 
     def _abandon(self, upload: Upload, now: float) -> None:
         self._log.info("upload_abandoned", upload_id=upload.upload_id)
@@ -157,17 +194,21 @@ class GarbageCollector:
             replace(upload, state=model.ABORTED, revision=upload.revision + 1, last_activity_at=now)
         )
 
-    def _postpone(self, upload: Upload, now: float) -> None:
-        later = replace(upload, revision=upload.revision + 1, last_activity_at=now + RETRY_SECONDS)
-        self._store.replace_upload(later)
+    def _put_off(self, upload: Upload, until: float) -> None:
+        self._store.replace_upload(replace(upload, revision=upload.revision + 1, last_activity_at=until))
 
     def _order_delete(self, worker_id: str, chunk_ids: Sequence[str], epoch: int) -> bool:
-        """Whether the worker confirmed that it holds none of these chunks any more."""
+        """Whether the worker confirmed that it holds none of these chunks any more, or is not ours any more."""
+        if not self._knows_worker(worker_id):
+            return True
         view = next((view for view in self._membership.workers() if view.record.worker_id == worker_id), None)
         if view is None or view.state == DEAD:
             return False
         try:
             self._workers.delete_chunks(view.record.heartbeat.url, chunk_ids, epoch)
+        except StaleEpoch as error:
+            self._election.outrank(int(error.context.get("highest", 0)))
+            return False
         except DFSError as error:
             self._log.warning("delete_not_confirmed", worker=worker_id, chunks=len(chunk_ids), error=error.detail)
             return False

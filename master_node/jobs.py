@@ -64,15 +64,15 @@ class JobRunner:
         """Every job until it is idle; returns early when the leadership ends."""
         for job in self._jobs:
             status = self._statuses[job.name]
-            while not self._stop.is_set() and self._election.leads():
-                if self._work(job, status) is Progress.IDLE:
+            while not self._stop.is_set() and (epoch := self._election.leading_epoch()) is not None:
+                if self._work(job, status, epoch) is Progress.IDLE:
                     break
             status.state = "idle"
 
-    def _work(self, job: Job, status: JobStatus) -> Progress:
+    def _work(self, job: Job, status: JobStatus, epoch: int) -> Progress:
         status.state = "busy"
         try:
-            progress = job.work(self._election.leadership().epoch)
+            progress = job.work(epoch)
         except DFSError as error:
             status.last_error = f"{error.code}: {error.detail}"
             self._log.warning("job_failed", job=job.name, error=status.last_error)

@@ -10,13 +10,14 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from common.errors import InvalidRequest
 from master_node.model import ACTIVE, DELETED, File
 
 MAX_LIMIT = 1000
 DEFAULT_LIMIT = 100
+MAX_BATCH = 100
 _PREFIX_OF_STATUS = {ACTIVE: "a/", DELETED: "d/"}
 _HIGHEST = "\U0010ffff"
 # scan(after, before, limit, is_inclusive) as MetadataStore.scan_files has it.
@@ -55,7 +56,8 @@ def list_page(scan: Scan, query: ListingQuery) -> Page:
     prefixes: list[str] = []
     batch = _first_batch(query)
     while len(files) + len(prefixes) < query.limit:
-        found = scan(position, end, min(batch, query.limit - len(files) - len(prefixes)), is_inclusive)
+        wanted = min(batch, query.limit - len(files) - len(prefixes), MAX_BATCH)
+        found = scan(position, end, wanted, is_inclusive)
         if not found:
             return Page(files, prefixes, None)
         position, is_inclusive = found[-1].key, False
@@ -63,7 +65,8 @@ def list_page(scan: Scan, query: ListingQuery) -> Page:
         for file in found:
             folded = _common_prefix(file.path, query)
             if folded is None:
-                files.append(file)
+                # A listing does not show old versions; a thousand files with hundreds each are not held for it.
+                files.append(replace(file, old_versions=()))
                 continue
             prefixes.append(folded)
             position, is_inclusive = after_prefix(namespace + folded), True

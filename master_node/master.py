@@ -46,7 +46,9 @@ def build_master(config: Config, master_id: str) -> Service:
     watch = Watch(election, membership, log, min(settings.lease_seconds / 4, 1.0))
     committer = Committer(store, election, settings, clock)
     workers = WorkerClient(pool, timeout_seconds=ORDER_TIMEOUT_SECONDS)
-    garbage = GarbageCollector(store, membership, election, committer, workers, settings, clock, log)
+    garbage = GarbageCollector(
+        store, membership, election, committer, workers, settings, clock, log, lambda name: name in config.workers
+    )
     jobs = JobRunner([garbage], election, log, settings.job_interval_seconds)
     services = MasterServices(
         uploads=Uploads(store, membership, election, config.cluster, clock, rng),

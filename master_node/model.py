@@ -83,12 +83,12 @@ class File:
     def pending_bytes(self) -> int:
         """Bytes that wait to be freed, the replicas not counted."""
         waiting = [old.version.size_bytes for old in self.old_versions]
-        if self.status != ACTIVE and self.version is not None:
+        if self.status == DELETED and self.version is not None:
             waiting.append(self.version.size_bytes)
         return sum(waiting)
 
     def has_version(self, version_id: str) -> bool:
-        """Whether the version is, or was and is not yet freed, the content of this file."""
+        """Whether the version is, or was, the content of this file, as far as the document remembers."""
         versions = [old.version for old in self.old_versions] + ([self.version] if self.version else [])
         return any(version.version_id == version_id for version in versions)
 
@@ -117,7 +117,10 @@ class File:
 
 @dataclass(frozen=True)
 class Chunk:
-    """One chunk of a version; `owed` replicas are still missing to the version's replication factor."""
+    """One chunk of a version; `owed` replicas are still missing to the version's replication factor.
+
+    `doubtful` are workers that may hold a replica that was not confirmed: never read from, but told to free it.
+    """
 
     version_id: str
     index: int
@@ -125,6 +128,7 @@ class Chunk:
     checksum: str
     replicas: tuple[str, ...]
     owed: int
+    doubtful: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -153,6 +157,7 @@ class Upload:
     last_activity_at: float
     target: CommitTarget | None = None
     file_id: str = ""
+    is_collected: bool = False
 
 
 @dataclass(frozen=True)
@@ -185,9 +190,9 @@ class Preconditions:
     def check(self, file: File | None) -> None:
         """Raise PreconditionFailed unless the present content, or its absence, satisfies both (RFC 9110, 13.1)."""
         etag = f'"{file.version.version_id}"' if file is not None and file.version is not None else None
-        if self.if_match is not None and not _matches(self.if_match, etag):
+        if self.if_match is not None and not _matches(self.if_match, etag, is_weak_enough=False):
             raise PreconditionFailed("the file does not have the content that If-Match names", etag=etag)
-        if self.if_none_match is not None and _matches(self.if_none_match, etag):
+        if self.if_none_match is not None and _matches(self.if_none_match, etag, is_weak_enough=True):
             raise PreconditionFailed("the file has content that If-None-Match rules out", etag=etag)
 
 
@@ -236,15 +241,16 @@ def trash(file: File, *, expires_at: float, now: str) -> File:
 
 
 def purge(file: File, clock_seconds: float, now: str) -> File:
-    """The file gone for good: all its versions are due, the document stays for a while as a bar to late commits."""
-    version = (OldVersion(file.version, clock_seconds, now, is_released=True),) if file.version else ()
+    """The file gone for good: all its versions are due. The document stays for a while, and names its last version,
+    so that late copies of old requests see what has been.
+    """
+    last = (OldVersion(file.version, clock_seconds, now, is_released=True),) if file.version else ()
     old_versions = tuple(replace(old, expires_at=clock_seconds, is_released=True) for old in file.old_versions)
     return replace(
         file,
         status=PURGED,
         revision=file.revision + 1,
-        version=None,
-        old_versions=old_versions + version,
+        old_versions=old_versions + last,
         expires_at=clock_seconds + TOMBSTONE_SECONDS,
         modified_at=now,
     )
@@ -376,7 +382,8 @@ def _describe_old(old: OldVersion) -> dict[str, object]:
     }
 
 
-def _matches(header: str, etag: str | None) -> bool:
+def _matches(header: str, etag: str | None, is_weak_enough: bool) -> bool:
     if header.strip() == "*":
         return etag is not None
-    return etag is not None and etag in [tag.strip() for tag in header.split(",")]
+    tags = [tag.strip() for tag in header.split(",")]
+    return etag is not None and etag in (tag.removeprefix("W/") if is_weak_enough else tag for tag in tags)

@@ -58,11 +58,11 @@ def place_chunks(
 def _order(candidates: Sequence[Candidate], rng: random.Random) -> list[Candidate]:
     """All candidates, most wanted first: trusted before doubtful, then from the zone used least, then by chance.
 
-    The chance is weighted by free space: the one with the largest u^(1/weight) comes first (Efraimidis and Spirakis,
-    "Weighted random sampling with a reservoir", 2006).
+    The chance is weighted by free space: each draws an exponential variate with its weight as rate, and the least
+    comes first (Efraimidis and Spirakis, "Weighted random sampling with a reservoir", 2006).
     """
-    luck = {id(candidate): rng.random() ** (1.0 / candidate.free_bytes) for candidate in candidates}
-    waiting = sorted(candidates, key=lambda candidate: luck[id(candidate)], reverse=True)
+    luck = {id(candidate): rng.expovariate(candidate.free_bytes) for candidate in candidates}
+    waiting = sorted(candidates, key=lambda candidate: luck[id(candidate)])
     used_zones: Counter[str] = Counter()
     ordered: list[Candidate] = []
     while waiting:

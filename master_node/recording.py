@@ -11,7 +11,7 @@ from master_node.model import Chunk, Upload
 from master_node.store.base import MetadataStore
 
 
-def put_chunks(store: MetadataStore, upload: Upload, chunks: Sequence[StoredChunk], *, is_last: bool) -> Upload:
+def record_chunks(store: MetadataStore, upload: Upload, chunks: Sequence[StoredChunk], *, is_last: bool) -> Upload:
     """Write the chunks' records and return the upload as it stands then; the caller writes the upload itself.
 
     Chunks that were recorded before are passed over, so a repeated call is harmless. is_last: the final chunk may be
@@ -21,7 +21,7 @@ def put_chunks(store: MetadataStore, upload: Upload, chunks: Sequence[StoredChun
     for position, chunk in enumerate(fresh):
         _check(upload, chunk, upload.recorded_count + position, may_be_short=is_last and position == len(fresh) - 1)
     if fresh:
-        store.put_chunks([_record(upload, chunk) for chunk in fresh])
+        store.insert_chunks([_record(upload, chunk) for chunk in fresh])
     return replace(
         upload,
         recorded_count=upload.recorded_count + len(fresh),
@@ -37,6 +37,7 @@ def _record(upload: Upload, chunk: StoredChunk) -> Chunk:
         checksum=chunk.checksum,
         replicas=chunk.replicas,
         owed=max(0, upload.replication_factor - len(chunk.replicas)),
+        doubtful=chunk.doubtful,
     )
 
 
@@ -46,6 +47,6 @@ def _check(upload: Upload, chunk: StoredChunk, expected_index: int, may_be_short
     full = upload.chunk_size_bytes
     if chunk.size_bytes != full and not (may_be_short and 0 < chunk.size_bytes < full):
         raise InvalidRequest(f"chunk {chunk.index} has {chunk.size_bytes} bytes instead of {full}")
-    strangers = set(chunk.replicas) - set(upload.workers)
+    strangers = {*chunk.replicas, *chunk.doubtful} - set(upload.workers)
     if strangers:
         raise InvalidRequest(f"chunk {chunk.index} was never placed on {', '.join(sorted(strangers))}")

@@ -10,7 +10,11 @@ from common.settings import ClusterSettings
 from master_node.election import Election
 from master_node.jobs import JobRunner
 from master_node.membership import ALIVE, DEAD, Membership, WorkerView
+from master_node.model import ABORTED, NEVER
 from master_node.store.base import MetadataStore
+
+# Aborted uploads that are counted; they are collected within seconds, so there are rarely more.
+MAX_COUNTED = 1000
 
 
 class ClusterReport:
@@ -36,6 +40,7 @@ class ClusterReport:
         leadership = self._election.leadership()
         owed = self._store.owed()
         pending = self._store.pending(self._election.clock_seconds())
+        aborted = sum(upload.recorded_bytes for upload in self._store.find_idle_uploads(ABORTED, NEVER, MAX_COUNTED))
         workers = self._workers()
         return {
             "leader": leadership.leader,
@@ -47,8 +52,8 @@ class ClusterReport:
                 "workers_alive": sum(1 for worker in workers if worker["state"] == ALIVE),
                 "under_replicated_chunks": owed.chunks,
                 "owed_replicas": owed.replicas,
-                "pending_free_bytes": pending.total_bytes,
-                "due_free_bytes": pending.due_bytes,
+                "pending_free_bytes": pending.total_bytes + aborted,
+                "due_free_bytes": pending.due_bytes + aborted,
             },
             "jobs": [asdict(status) for status in self._jobs.statuses()] if leadership.is_self else [],
         }

@@ -18,7 +18,7 @@ from master_node.election import Election
 from master_node.membership import Membership
 from master_node.model import Upload
 from master_node.placement import place_chunks
-from master_node.recording import put_chunks
+from master_node.recording import record_chunks
 from master_node.store.base import MetadataStore
 
 MAX_PLACE = 256
@@ -79,7 +79,7 @@ class Uploads:
         for _ in range(_MAX_TURNS):
             upload = self._require_open(upload_id)
             placements = self._place(upload, place_from, place)
-            upload = _with_placements(put_chunks(self._store, upload, chunks, is_last=False), placements)
+            upload = _with_placements(record_chunks(self._store, upload, chunks, is_last=False), placements)
             upload = replace(upload, revision=upload.revision + 1, last_activity_at=self._election.clock_seconds())
             if self._store.replace_upload(upload):
                 return self._answer(upload, placements)
@@ -104,6 +104,8 @@ class Uploads:
     def _place(self, upload: Upload, start: int, count: int) -> tuple[Placement, ...]:
         if not 0 <= count <= MAX_PLACE:
             raise InvalidRequest(f"at most {MAX_PLACE} chunks are placed at once")
+        if not count:
+            return ()
         return place_chunks(
             self._membership.candidates(),
             start=start,

@@ -55,7 +55,7 @@ def create_app(
         try:
             wanted = parse_range(request.headers.get("Range"), header.size_bytes)
             span = wanted or ByteRange(0, header.size_bytes)
-            pieces = iter(()) if request.method == "HEAD" else _read_span(file, span)
+            pieces = iter(()) if request.method == "HEAD" else _read_span(store, chunk_id, file, span)
             response = Response(pieces, status=206 if wanted else 200, mimetype="application/octet-stream")
             _describe(response, header, span, wanted is not None)
         except BaseException:
@@ -116,13 +116,17 @@ def _describe(response: Response, header: ChunkHeader, span: ByteRange, is_parti
         response.headers["Content-Range"] = span.content_range(header.size_bytes)
 
 
-def _read_span(file: BinaryIO, span: ByteRange) -> Iterator[bytes]:
-    """The bytes of the span; ends early when the file does, which the reader notices by Content-Length."""
+def _read_span(store: ChunkStore, chunk_id: str, file: BinaryIO, span: ByteRange) -> Iterator[bytes]:
+    """The bytes of the span; ends early where the disk does, which the reader notices by Content-Length."""
     file.seek(span.start)
     missing = span.length
     while missing:
-        piece = file.read(min(_PIECE_BYTES, missing))
+        try:
+            piece = file.read(min(_PIECE_BYTES, missing))
+        except OSError:
+            piece = b""
         if not piece:
+            store.verify(chunk_id)
             return
         missing -= len(piece)
         yield piece

@@ -84,7 +84,8 @@ class ChunkStore:
         DiskFailed when the disk refuses, ChunkConflict when the id exists with another checksum. Repeating the call
         with the same id and bytes is safe: the bytes are written again, so even a damaged copy is made good.
         """
-        self._refuse_conflict(chunk_id, checksum)
+        with _disk_errors():
+            self._refuse_conflict(chunk_id, checksum)
         with (
             self._room_for(size_bytes),
             _disk_errors(),
@@ -96,6 +97,7 @@ class ChunkStore:
             staged.write(encode_tail(size_bytes, digests))
             staged.sync()
             with self._lock:
+                self._refuse_conflict(chunk_id, checksum)
                 replaced = _size_or_none(staged.path)
                 staged.publish()
                 self._count(file_size(size_bytes), 1)
@@ -117,7 +119,7 @@ class ChunkStore:
                 raise ChunkMissing(f"no replica of chunk {chunk_id} here", chunk_id=chunk_id) from None
         with file:
             try:
-                with _disk_errors():
+                with _disk_errors(), _unreadable_is_corrupt():
                     header = read_header(file)
             except ChunkCorrupt:
                 self._put_in_quarantine(chunk_id, os.fstat(file.fileno()))
@@ -129,7 +131,8 @@ class ChunkStore:
         try:
             with self.open(chunk_id) as (file, header):
                 try:
-                    _verify_data(file, header)
+                    with _disk_errors(), _unreadable_is_corrupt():
+                        _verify_data(file, header)
                 except ChunkCorrupt:
                     self._put_in_quarantine(chunk_id, os.fstat(file.fileno()))
                     return False
@@ -139,7 +142,7 @@ class ChunkStore:
 
     def delete(self, chunk_ids: Iterable[str]) -> int:
         """Free these chunks; those that are not here are fine. Returns how many were."""
-        deleted = 0
+        deleted, folders = 0, set()
         for chunk_id in chunk_ids:
             path = self._path(chunk_id)
             with _disk_errors(), self._lock:
@@ -148,28 +151,36 @@ class ChunkStore:
                     path.unlink()
                     self._count(-size, -1)
                     deleted += 1
+                    folders.add(path.parent)
+        if self._is_synced:
+            # A chunk that came back with a power cut would be in no record.
+            for folder in folders:
+                sync_directory(folder)
         return deleted
 
     def usage(self) -> Usage:
         """How full the store is now."""
-        free_on_disk = max(0, shutil.disk_usage(self._chunks).free - self._reserve_bytes)
+        free_on_disk = shutil.disk_usage(self._chunks).free
         with self._lock:
-            used, count, quarantined = self._used_bytes, self._chunk_count, self._quarantined_count
-            incoming = self._incoming_bytes
-        capacity = used + free_on_disk
+            return self._usage(free_on_disk)
+
+    def _usage(self, free_on_disk: int) -> Usage:
+        capacity = self._used_bytes + max(0, free_on_disk - self._reserve_bytes)
         if self._capacity_bytes:
             capacity = min(capacity, self._capacity_bytes)
-        return Usage(capacity, used, max(0, capacity - used - incoming), count, quarantined)
+        free = max(0, capacity - self._used_bytes - self._incoming_bytes)
+        return Usage(capacity, self._used_bytes, free, self._chunk_count, self._quarantined_count)
 
     @contextlib.contextmanager
     def _room_for(self, size_bytes: int) -> Iterator[None]:
         """Set space aside while a chunk is written; raises DiskFull before a byte is."""
         needed = file_size(size_bytes)
         with _disk_errors():
-            usage = self.usage()
-        if needed > usage.free_bytes:
-            raise DiskFull(f"{needed} bytes are needed, {usage.free_bytes} are free above the reserve")
+            free_on_disk = shutil.disk_usage(self._chunks).free
         with self._lock:
+            free = self._usage(free_on_disk).free_bytes
+            if needed > free:
+                raise DiskFull(f"{needed} bytes are needed, {free} are free above the reserve")
             self._incoming_bytes += needed
         try:
             yield
@@ -178,17 +189,19 @@ class ChunkStore:
                 self._incoming_bytes -= needed
 
     def _refuse_conflict(self, chunk_id: str, checksum: str) -> None:
+        """Chunks never change; a damaged file is no chunk and may be replaced."""
         try:
-            with self.open(chunk_id) as (_, header):
-                if header.checksum != checksum:
-                    raise ChunkConflict(f"chunk {chunk_id} is here with checksum {header.checksum}")
-        except (ChunkMissing, ChunkCorrupt):
+            with open(self._path(chunk_id), "rb", buffering=0) as file:
+                present = read_header(file).checksum
+        except (FileNotFoundError, ChunkCorrupt):
             return
+        if present != checksum:
+            raise ChunkConflict(f"chunk {chunk_id} is here with checksum {present}")
 
     def _put_in_quarantine(self, chunk_id: str, bad: os.stat_result) -> None:
         """Move a damaged file aside, unless the name meanwhile holds another file (written anew)."""
         path = self._path(chunk_id)
-        with self._lock, contextlib.suppress(FileNotFoundError):
+        with _disk_errors(), self._lock, contextlib.suppress(FileNotFoundError):
             present = path.stat()
             if (present.st_ino, present.st_dev) != (bad.st_ino, bad.st_dev):
                 return
@@ -237,6 +250,17 @@ def _size_or_none(path: Path) -> int | None:
         return path.stat().st_size
     except FileNotFoundError:
         return None
+
+
+@contextlib.contextmanager
+def _unreadable_is_corrupt() -> Iterator[None]:
+    """A bad sector shows as EIO: the bytes are as lost as if they were wrong."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.EIO:
+            raise ChunkCorrupt(f"the disk cannot read the chunk: {error}") from error
+        raise
 
 
 @contextlib.contextmanager

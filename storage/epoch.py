@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from common.errors import StaleEpoch
 
 
 class EpochGate:
-    """Remembers the highest epoch seen, on disk before the first order of that epoch is carried out."""
+    """Remembers the highest epoch seen, on disk (where the disk lets it) before an order of it is carried out."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -28,5 +29,7 @@ class EpochGate:
             if epoch < self._highest:
                 raise StaleEpoch(f"epoch {epoch} is over; epoch {self._highest} has begun", highest=self._highest)
             if epoch > self._highest:
-                write_durably(self._path, str(epoch).encode("ascii"))
+                # A disk that is full to the last byte must still take the orders that free it.
+                with contextlib.suppress(OSError):
+                    write_durably(self._path, str(epoch).encode("ascii"))
                 self._highest = epoch

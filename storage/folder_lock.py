@@ -9,7 +9,9 @@ from typing import IO
 from common.durable import write_durably
 from common.errors import CannotStart
 
-if sys.platform != "win32":
+if sys.platform == "win32":
+    import msvcrt
+else:
     import fcntl
 
 
@@ -25,11 +27,13 @@ class FolderLock:
         """Raise CannotStart when the folder is another worker's or in use."""
         self._folder.mkdir(parents=True, exist_ok=True)
         self._file = open(self._folder / "lock", "a", encoding="ascii")  # noqa: SIM115 - held until release
-        if sys.platform != "win32":
-            try:
+        try:
+            if sys.platform == "win32":
+                msvcrt.locking(self._file.fileno(), msvcrt.LK_NBLCK, 1)
+            else:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise CannotStart(f"another process uses the folder {self._folder}") from None
+        except OSError:
+            raise CannotStart(f"another process uses the folder {self._folder}") from None
         owner_file = self._folder / "worker_id"
         if not owner_file.exists():
             write_durably(owner_file, self._worker_id.encode("ascii"))

@@ -70,6 +70,9 @@ class MetadataStore(Protocol):
 
     # --- chunks ---
 
+    def insert_chunks(self, chunks: Sequence[Chunk]) -> None:
+        """Write these chunk records; one of the same version and index that is there stays as it is."""
+
     def put_chunks(self, chunks: Sequence[Chunk]) -> None:
         """Write these chunk records, over earlier ones of the same version and index."""
 

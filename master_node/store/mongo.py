@@ -16,6 +16,7 @@ from dataclasses import asdict
 from typing import Any, TypeVar
 
 import pymongo
+from pymongo import ReplaceOne, UpdateOne
 from pymongo.errors import AutoReconnect, BulkWriteError, DuplicateKeyError, NetworkTimeout, PyMongoError
 
 from common.errors import MetadataUnavailable
@@ -110,14 +111,17 @@ class MongoStore:
 
     # --- chunks ---
 
+    def insert_chunks(self, chunks: Sequence[Chunk]) -> None:
+        documents = [_chunk_document(chunk) for chunk in chunks]
+        self._write_chunks([UpdateOne({"_id": d["_id"]}, {"$setOnInsert": d}, upsert=True) for d in documents])
+
     def put_chunks(self, chunks: Sequence[Chunk]) -> None:
-        if not chunks:
-            return
-        writes = []
-        for chunk in chunks:
-            document = {"_id": chunk_id(chunk.version_id, chunk.index), **asdict(chunk)}
-            writes.append(pymongo.ReplaceOne({"_id": document["_id"]}, _plain(document), upsert=True))
-        self._repeat(lambda: self._chunks.bulk_write(writes, ordered=False))
+        documents = [_chunk_document(chunk) for chunk in chunks]
+        self._write_chunks([ReplaceOne({"_id": d["_id"]}, d, upsert=True) for d in documents])
+
+    def _write_chunks(self, writes: Sequence[UpdateOne | ReplaceOne[Document]]) -> None:
+        if writes:
+            self._repeat(lambda: self._chunks.bulk_write(writes, ordered=False))
 
     def list_chunks(self, version_id: str, start: int, limit: int) -> list[Chunk]:
         # "." follows "-" in the order of strings, so this bounds the chunks of one version.
@@ -267,6 +271,11 @@ def _file_document(file: File) -> Document:
     document = _plain(file_to_document(file))
     fields = {"_id": file.file_id, "key": file.key, "due_at": min(file.due_at, NEVER)}
     return _with_change_id({**document, **fields, "pending_bytes": file.pending_bytes})
+
+
+def _chunk_document(chunk: Chunk) -> Document:
+    document: Document = _plain(asdict(chunk))
+    return {"_id": chunk_id(chunk.version_id, chunk.index), **document}
 
 
 def _upload_document(upload: Upload) -> Document:

@@ -39,6 +39,7 @@ CREATE TABLE files (file_id TEXT PRIMARY KEY, key TEXT NOT NULL UNIQUE, revision
 CREATE INDEX files_due ON files (due_at, pending_bytes) WHERE due_at < 1e15;
 CREATE TABLE chunks (version_id TEXT NOT NULL, chunk_index INTEGER NOT NULL, size_bytes INTEGER NOT NULL,
                      checksum TEXT NOT NULL, replicas TEXT NOT NULL, owed INTEGER NOT NULL,
+                     doubtful TEXT NOT NULL,
                      PRIMARY KEY (version_id, chunk_index)) WITHOUT ROWID;
 CREATE INDEX chunks_owed ON chunks (owed) WHERE owed > 0;
 CREATE TABLE uploads (upload_id TEXT PRIMARY KEY, revision INTEGER NOT NULL, state TEXT NOT NULL,
@@ -118,18 +119,35 @@ class SqliteStore:
 
     # --- chunks ---
 
+    def insert_chunks(self, chunks: Sequence[Chunk]) -> None:
+        self._write_chunks("INSERT OR IGNORE INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?)", chunks)
+
     def put_chunks(self, chunks: Sequence[Chunk]) -> None:
-        rows = [(c.version_id, c.index, c.size_bytes, c.checksum, json.dumps(c.replicas), c.owed) for c in chunks]
+        self._write_chunks("INSERT OR REPLACE INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?)", chunks)
+
+    def _write_chunks(self, statement: str, chunks: Sequence[Chunk]) -> None:
+        rows = [
+            (c.version_id, c.index, c.size_bytes, c.checksum, json.dumps(c.replicas), c.owed, json.dumps(c.doubtful))
+            for c in chunks
+        ]
         with self._write() as connection:
-            connection.executemany("INSERT OR REPLACE INTO chunks VALUES (?, ?, ?, ?, ?, ?)", rows)
+            connection.executemany(statement, rows)
 
     def list_chunks(self, version_id: str, start: int, limit: int) -> list[Chunk]:
         statement = "SELECT * FROM chunks WHERE version_id = ? AND chunk_index >= ? ORDER BY chunk_index LIMIT ?"
-        names = ("version_id", "index", "size_bytes", "checksum", "replicas", "owed")
+        names = ("version_id", "index", "size_bytes", "checksum", "replicas", "owed", "doubtful")
         found = []
         for row in self._rows(statement, version_id, start, limit):
             document = dict(zip(names, row, strict=True))
-            found.append(chunk_from_document({**document, "replicas": json.loads(document["replicas"])}))
+            found.append(
+                chunk_from_document(
+                    {
+                        **document,
+                        "replicas": json.loads(document["replicas"]),
+                        "doubtful": json.loads(document["doubtful"]),
+                    }
+                )
+            )
         return found
 
     def delete_chunks(self, version_id: str, indexes: Sequence[int]) -> None:
