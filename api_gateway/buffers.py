@@ -16,6 +16,8 @@ class BufferPool:
         self._wait_seconds = wait_seconds
         self._slots = threading.BoundedSemaphore(count)
         self._lock = threading.Lock()
+        self._count = count
+        self._used = 0
         self._free: list[bytearray] = []
 
     def acquire(self) -> bytearray:
@@ -25,17 +27,25 @@ class BufferPool:
         return self._take()
 
     def try_acquire(self) -> bytearray | None:
-        """A buffer if one is free now."""
+        """One more buffer for a transfer that has one, while fewer than half are in use.
+
+        So a few transfers that stand still with all they fetched ahead cannot keep the others from working.
+        """
+        with self._lock:
+            if 2 * self._used >= self._count:
+                return None
         return self._take() if self._slots.acquire(blocking=False) else None
 
     def release(self, buffer: bytearray) -> None:
         """Give a buffer back; nobody may touch it afterwards."""
         with self._lock:
+            self._used -= 1
             self._free.append(buffer)
         self._slots.release()
 
     def _take(self) -> bytearray:
         with self._lock:
+            self._used += 1
             if self._free:
                 return self._free.pop()
         return bytearray(self.size_bytes)

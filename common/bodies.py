@@ -31,7 +31,7 @@ class BodyReader:
             return b""
         try:
             piece: bytes = self._stream.read(limit)
-        except (OSError, ValueError) as error:
+        except Exception as error:  # each server has errors of its own for a broken body
             raise IncompleteBody(f"the body broke off after {self._read_bytes} bytes") from error
         self._read_bytes += len(piece)
         if not piece:

@@ -30,6 +30,7 @@ CONNECT_TIMEOUT_SECONDS = 2.0
 # Servers keep an idle connection for 75 s (common/serving.py); ours must give up first.
 IDLE_SECONDS = 30.0
 MAX_IDLE_PER_HOST = 64
+_READ_PIECE = 256 * 1024
 
 
 class Abort:
@@ -80,11 +81,13 @@ class Answer:
 
     def read(self, limit: int = MAX_JSON_BYTES) -> bytes:
         """The whole body; raises ValueError when it is larger than `limit`."""
-        body = self._response.read(limit + 1)
+        body = bytearray()
+        while piece := self._response.read(_READ_PIECE):
+            body += piece
+            if len(body) > limit:
+                raise ValueError(f"the answer is larger than {limit} bytes")
         self._require_whole()
-        if len(body) > limit:
-            raise ValueError(f"the answer is larger than {limit} bytes")
-        return body
+        return bytes(body)
 
     def json(self) -> dict[str, Any]:
         try:
@@ -96,8 +99,8 @@ class Answer:
         return value
 
     def _require_whole(self) -> None:
-        """http.client gives a body that was cut short without an error, but knows what is missing."""
-        if self._response.length and self._response.isclosed():
+        """http.client ends a body that was cut short without an error, but knows what is missing."""
+        if self._response.length:
             raise http.client.IncompleteRead(b"", self._response.length)
 
     def is_complete(self) -> bool:

@@ -105,9 +105,13 @@ class MasterClient:
         """One page of the listing, as the gateway's REST has it."""
         return self._call("GET", "/files?" + urlencode(query))
 
-    def delete_file(self, file_id: str, is_permanent: bool) -> FileInfo:
-        """To the trash, or for good; both may be repeated."""
-        suffix = "?permanent=true" if is_permanent else ""
+    def delete_file(
+        self, file_id: str, is_permanent: bool, if_match: str | None = None, path: str | None = None
+    ) -> FileInfo:
+        """To the trash, or for good; both may be repeated. path: only while the file is still there."""
+        query = {"permanent": "true" if is_permanent else None, "if_match": if_match, "path": path}
+        given = urlencode({name: value for name, value in query.items() if value is not None})
+        suffix = f"?{given}" if given else ""
         return FileInfo.from_json(self._call("DELETE", f"/files/{quote(file_id, safe='')}{suffix}"))
 
     def restore_file(self, file_id: str, version: int | None, path: str | None) -> FileInfo:
@@ -115,8 +119,9 @@ class MasterClient:
         body = {"version": version, "path": path}
         return FileInfo.from_json(self._call("POST", f"/files/{quote(file_id, safe='')}/restore", body))
 
-    def rename_file(self, file_id: str, path: str) -> FileInfo:
-        return FileInfo.from_json(self._call("PATCH", f"/files/{quote(file_id, safe='')}", {"path": path}))
+    def rename_file(self, file_id: str, path: str, if_match: str | None = None) -> FileInfo:
+        body = {"path": path, "if_match": if_match}
+        return FileInfo.from_json(self._call("PATCH", f"/files/{quote(file_id, safe='')}", body))
 
     # --- cluster ---
 

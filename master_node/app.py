@@ -14,7 +14,7 @@ from common.errors import InvalidRequest, VersionUnknown, WorkerUnknown
 from common.logs import EventLog
 from common.master_client import Located
 from common.records import Checksum, Heartbeat, StoredChunk, is_version_id, take, take_objects
-from master_node.catalog import MAX_CHUNK_PAGE, Catalog
+from master_node.catalog import MAX_CHUNK_PAGE, Catalog, Expected
 from master_node.commit import CommitRequest, Committer
 from master_node.election import Election
 from master_node.listing import DEFAULT_LIMIT, MAX_LIMIT, ListingQuery
@@ -117,7 +117,8 @@ def _add_file_routes(app: Flask, services: MasterServices) -> None:
 
     @app.delete("/files/<file_id>")
     def delete_file(file_id: str) -> Response:
-        return jsonify(services.catalog.delete(file_id, query_flag(request, "permanent")).to_json())
+        expected = Expected(request.args.get("if_match"), request.args.get("path"))
+        return jsonify(services.catalog.delete(file_id, query_flag(request, "permanent"), expected).to_json())
 
     @app.post("/files/<file_id>/restore")
     def restore_file(file_id: str) -> Response:
@@ -127,7 +128,9 @@ def _add_file_routes(app: Flask, services: MasterServices) -> None:
 
     @app.patch("/files/<file_id>")
     def rename_file(file_id: str) -> Response:
-        return jsonify(services.catalog.rename(file_id, take(json_body(request), "path", str)).to_json())
+        body = json_body(request)
+        expected = Expected(_optional(body, "if_match", str))
+        return jsonify(services.catalog.rename(file_id, take(body, "path", str), expected).to_json())
 
     @app.get("/versions/<version_id>/chunks")
     def list_chunks(version_id: str) -> Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from common.clock import Clock
@@ -16,12 +17,29 @@ from master_node import model
 from master_node.election import Election
 from master_node.listing import ListingQuery, list_page
 from master_node.membership import ALIVE, Membership
-from master_node.model import File
+from master_node.model import File, Preconditions
 from master_node.store.base import KeyTaken, MetadataStore
 
 MAX_CHUNK_PAGE = 1024
 # Each turn is lost to another change of the same file that succeeded.
 MAX_TURNS = 100
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What must hold of a file for a change to be made: its content, as If-Match has it, and its path."""
+
+    if_match: str | None = None
+    path: str | None = None
+
+    def check(self, file: File) -> None:
+        """Raise PreconditionFailed, or FileUnknown where the path is another file's or nobody's by now."""
+        if self.path is not None and file.path != self.path:
+            raise FileUnknown("no file has this path", path=self.path)
+        Preconditions(if_match=self.if_match).check(file)
+
+
+NOTHING_EXPECTED = Expected()
 
 
 class Catalog:
@@ -75,11 +93,18 @@ class Catalog:
             locations.append(ChunkLocation(chunk.index, chunk.size_bytes, chunk.checksum, tuple(replicas)))
         return tuple(locations)
 
-    def delete(self, file_id: str, is_permanent: bool) -> FileInfo:
+    def delete(self, file_id: str, is_permanent: bool, expected: Expected = NOTHING_EXPECTED) -> FileInfo:
         """To the trash, or for good. Deleting what is in the trash already changes nothing."""
         if is_permanent:
-            return self._purge(file_id)
-        return self._change(file_id, self._trashed).to_info()
+            return self._purge(file_id, expected)
+
+        def change(file: File) -> File:
+            if file.status == model.DELETED:
+                return file
+            expected.check(file)
+            return model.trash(file, expires_at=self._retained_until(), now=self._clock.timestamp())
+
+        return self._change(file_id, change).to_info()
 
     def restore(self, file_id: str, version: int | None, path: str | None) -> FileInfo:
         """Out of the trash, under another path if given; or, with `version`, an old content made current again."""
@@ -103,19 +128,20 @@ class Catalog:
 
         return self._change(file_id, change, path).to_info()
 
-    def rename(self, file_id: str, path: str) -> FileInfo:
+    def rename(self, file_id: str, path: str, expected: Expected = NOTHING_EXPECTED) -> FileInfo:
         """Give an active file another path; raises PathTaken, FileDeleted."""
         check_path(path)
 
         def change(file: File) -> File:
             model.require_active(file)
+            expected.check(file)
             renamed = file if file.path == path else model.rename(file, path, self._clock.timestamp())
             _require_folder_empty(renamed)
             return renamed
 
         return self._change(file_id, change, path).to_info()
 
-    def _purge(self, file_id: str) -> FileInfo:
+    def _purge(self, file_id: str, expected: Expected) -> FileInfo:
         """Also answers for a file that was purged already: the answer to the first call may have been lost."""
         for _ in range(MAX_TURNS):
             file = self._store.find_file(file_id)
@@ -123,13 +149,9 @@ class Catalog:
                 raise FileUnknown("no file has this id", file_id=file_id)
             if file.status == model.PURGED:
                 return file.to_info()
+            expected.check(file)
             self._store.replace_file(model.purge(file, self._election.clock_seconds(), self._clock.timestamp()))
         raise Conflict("the file is being changed by others all the time", file_id=file_id)
-
-    def _trashed(self, file: File) -> File:
-        if file.status == model.DELETED:
-            return file
-        return model.trash(file, expires_at=self._retained_until(), now=self._clock.timestamp())
 
     def _change(self, file_id: str, change: Callable[[File], File], path: str | None = None) -> File:
         """Apply `change` to the file as it stands; `change` gives the file back unchanged where nothing is to do."""

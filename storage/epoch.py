@@ -17,19 +17,21 @@ class EpochGate:
         self._path = path
         self._lock = threading.Lock()
         self._highest = 0
+        self._written = 0
 
     def recover(self) -> None:
         """Read what an earlier run has seen; a file that cannot be read as a number raises ValueError."""
         if self._path.exists():
-            self._highest = int(self._path.read_text(encoding="ascii"))
+            self._highest = self._written = int(self._path.read_text(encoding="ascii"))
 
     def admit(self, epoch: int) -> None:
         """Raise StaleEpoch for an order of a leader that has been replaced."""
         with self._lock:
             if epoch < self._highest:
                 raise StaleEpoch(f"epoch {epoch} is over; epoch {self._highest} has begun", highest=self._highest)
-            if epoch > self._highest:
-                # A disk that is full to the last byte must still take the orders that free it.
+            self._highest = epoch
+            if self._written < epoch:
+                # A disk that is full to the last byte must still take the orders that free it; the next one tries again.
                 with contextlib.suppress(OSError):
                     write_durably(self._path, str(epoch).encode("ascii"))
-                self._highest = epoch
+                    self._written = epoch

@@ -77,7 +77,8 @@ def add_file_routes(app: Flask, services: GatewayServices) -> None:
 
     @app.delete("/files/<file_id>")
     def delete_file(file_id: str) -> Response:
-        return file_response(masters.delete_file(file_id, query_flag(request, "permanent")))
+        is_permanent = query_flag(request, "permanent")
+        return file_response(masters.delete_file(file_id, is_permanent, request.headers.get("If-Match")))
 
     @app.post("/files/<file_id>/delete")
     def delete_by_form(file_id: str) -> Response:
@@ -96,7 +97,8 @@ def add_file_routes(app: Flask, services: GatewayServices) -> None:
 
     @app.patch("/files/<file_id>")
     def rename_file(file_id: str) -> Response:
-        return file_response(masters.rename_file(file_id, take(json_body(request), "path", str)))
+        path = take(json_body(request), "path", str)
+        return file_response(masters.rename_file(file_id, path, request.headers.get("If-Match")))
 
 
 def _active(located: Located) -> Located:

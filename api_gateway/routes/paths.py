@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote_to_bytes
+
 from flask import Flask, Response, request
 from werkzeug.routing import BaseConverter
 
@@ -57,11 +59,20 @@ def add_path_routes(app: Flask, services: GatewayServices) -> None:
 
     @app.delete("/fs/<anypath:_>")
     def delete_path(_: str) -> Response:
-        found = masters.find_path(_path()).file
-        return file_response(masters.delete_file(found.file_id, query_flag(request, "permanent")))
+        path, is_permanent = _path(), query_flag(request, "permanent")
+        found = masters.find_path(path).file
+        if_match = request.headers.get("If-Match")
+        return file_response(masters.delete_file(found.file_id, is_permanent, if_match, path))
 
 
 def _path() -> str:
-    """The path exactly as the client sent it, unescaped once. WSGI hands the bytes over as latin-1 (PEP 3333)."""
-    raw: bytes = request.environ["PATH_INFO"].encode("latin-1")
-    return decode_path(raw.removeprefix(_PREFIX))
+    """The path exactly as the client sent it, unescaped once.
+
+    Taken from the request line, which gunicorn and cheroot hand over under different names: PATH_INFO has %2F
+    unescaped with the one and not with the other.
+    """
+    target = request.environ.get("RAW_URI") or request.environ["REQUEST_URI"]
+    if not target.startswith("/"):
+        # The absolute form, http://host/path, is what proxies send (RFC 9112, 3.2.2).
+        target = "/" + target.partition("://")[2].partition("/")[2]
+    return decode_path(unquote_to_bytes(target.partition("?")[0]).removeprefix(_PREFIX))
