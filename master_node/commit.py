@@ -5,7 +5,8 @@ master may only be paused and carry on later. If two tries could make two differ
 the content of two files, and freeing one would destroy the other. So before any try writes, the upload's document
 fixes the one write that is allowed, its *target*: insert this file, or replace that file at exactly that revision.
 
-* Every try executes the target that the upload's document names, so all tries make the same write.
+* Every try executes the target that the upload's document names, so all tries make the same write (but for the time
+  that it carries). docs/decisions/003-commit.md has the table of cases.
 * The target may only be changed (by a conditional write of the upload) once it can never succeed any more: a replace
   because the file's revision has moved on; an insert because a *bar*, a document with the same id, stands in its place.
 * An upload that is aborted is fenced in the same way before its chunks are freed.

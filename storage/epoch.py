@@ -31,7 +31,7 @@ class EpochGate:
                 raise StaleEpoch(f"epoch {epoch} is over; epoch {self._highest} has begun", highest=self._highest)
             self._highest = epoch
             if self._written < epoch:
-                # A disk that is full to the last byte must still take the orders that free it; the next one tries again.
+                # A disk that is full to the last byte must still take the orders that free it; the next tries again.
                 with contextlib.suppress(OSError):
                     write_durably(self._path, str(epoch).encode("ascii"))
                     self._written = epoch
