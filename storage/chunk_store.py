@@ -191,7 +191,7 @@ class ChunkStore:
     def _refuse_conflict(self, chunk_id: str, checksum: str) -> None:
         """Chunks never change; a damaged file is no chunk and may be replaced."""
         try:
-            with open(self._path(chunk_id), "rb", buffering=0) as file:
+            with _unreadable_is_corrupt(), open(self._path(chunk_id), "rb", buffering=0) as file:
                 present = read_header(file).checksum
         except (FileNotFoundError, ChunkCorrupt):
             return

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from common.errors import PeerUnreachable
+from common.errors import FileUnknown, PeerUnreachable
 from common.http import Abort, HttpPool
 from tests.support.tiny_server import Exchange, never_answering, refusing, serving
 from tests.support.waiting import InBackground

@@ -90,11 +90,11 @@ def test_only_the_level_that_is_set_and_above_is_logged(open_here: Open, tmp_pat
     assert [entry["event"] for entry in entries(tmp_path)] == ["c", "d"]
 
 
-def test_warnings_are_also_told_to_the_operator(open_here: Open, capsys: pytest.CaptureFixture[str]) -> None:
+def test_errors_are_also_told_to_the_operator(open_here: Open, capsys: pytest.CaptureFixture[str]) -> None:
     log = open_here()
     log.info("quiet")
-    log.warning("disk_nearly_full", free_bytes=5)
-    assert capsys.readouterr().err == "node_t: warning: disk_nearly_full free_bytes=5\n"
+    log.error("disk_nearly_full", free_bytes=5)
+    assert capsys.readouterr().err == "node_t: error: disk_nearly_full free_bytes=5\n"
 
 
 def test_a_full_log_is_rotated_and_the_oldest_is_dropped(open_here: Open, tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_the_log_of_requests_shows_no_secret(open_here: Open, tmp_path: Path) ->
     """Neither the cluster's secret, right or wrong, nor what a client sends as authorization, nor a query."""
     app = Flask("node_t")
     log = open_here(log_level="DEBUG")
-    install_edge(app, log, ClusterSecret(SECRET))
+    install_edge(app, log, silence_seconds=60.0, secret=ClusterSecret(SECRET))
 
     @app.get("/fails")
     def fails() -> str:
@@ -148,7 +148,7 @@ def test_the_log_of_requests_shows_no_secret(open_here: Open, tmp_path: Path) ->
 
 def test_a_request_is_logged_under_the_id_that_it_is_answered_with(open_here: Open, tmp_path: Path) -> None:
     app = Flask("node_t")
-    install_edge(app, open_here(log_level="DEBUG"))
+    install_edge(app, open_here(log_level="DEBUG"), silence_seconds=60.0)
     client = app.test_client()
     assert client.get("/health", headers={"X-Request-ID": "from-the-client"}).headers["X-Request-ID"] == (
         "from-the-client"

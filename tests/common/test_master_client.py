@@ -162,7 +162,7 @@ def test_each_call_says_what_the_masters_interface_has() -> None:
     chunk = StoredChunk.from_json(STORED)
     with master(answer) as server:
         client = client_of(server.url)
-        client.open_upload("u", "a/ü", None, 4)
+        client.open_upload("a/ü", None, 4)
         client.record_chunks("u", [chunk], 1, 2)
         file, is_new = client.commit_upload(
             "u", path="p", content_type="t", size=1, chunk_count=1, checksum=Checksum("sha256", "00"), chunks=[chunk]
@@ -193,8 +193,8 @@ def test_each_call_says_what_the_masters_interface_has() -> None:
             ("POST", "/heartbeat/worker_1"),
         ]
         bodies = [seen.json() for seen in server.requests if seen.body]
-    assert bodies[0] == {"upload_id": "u", "path": "a/ü", "replication_factor": None, "place": 4}
-    assert bodies[1] == {"chunks": [STORED], "place_from": 1, "place": 2}
+    assert bodies[0] == {"path": "a/ü", "replication_factor": None, "place": 4}
+    assert bodies[1] == {"chunks": [{**STORED, "doubtful": []}], "place_from": 1, "place": 2}
     assert bodies[2]["checksum"] == {"algorithm": "sha256", "value": "00"}
     assert bodies[-1] == HEARTBEAT
     assert (file.file_id, is_new) == (FILE_ID, True)

@@ -36,7 +36,8 @@ def test_an_overwrite_is_a_new_version_of_the_same_file(client: GatewayClient) -
 
 def test_an_old_version_can_be_restored_and_the_present_one_becomes_old(client: GatewayClient) -> None:
     contents = [some_bytes(size, "versions") for size in (CHUNK + 1, 1, 0)]
-    file_id = [client.stored("versions/restored", content) for content in contents][0]["file_id"]
+    file_id, *others = [client.stored("versions/restored", content)["file_id"] for content in contents]
+    assert others == [file_id, file_id]
     for wanted in (contents[0], contents[1], contents[2], contents[0]):
         old = client.info(file_id)["old_versions"]
         number = next(item["version"] for item in old if item["size"] == len(wanted))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.support.client import GatewayClient, assert_problem, in_pieces, some_bytes
+from tests.support.client import GatewayClient, assert_problem, assert_same_bytes, in_pieces, some_bytes
 from tests.support.cluster import GATEWAY, KIB, MASTERS, TestCluster
 from tests.support.waiting import wait_until
 
@@ -43,7 +43,7 @@ def test_a_master_killed_in_the_middle_of_an_upload_is_not_noticed(
     answer = client.put(f"masters/{victim}", body())
     assert answer.status_code == 201, answer.text
     assert not ring.is_running(name)
-    assert client.get(f"masters/{victim}").content == content
+    assert_same_bytes(client.get(f"masters/{victim}").content, content)
     assert client.put("masters/small", b"more").status_code in (200, 201)
     assert f"masters/{victim}" in client.paths("masters/")
     wait_until(lambda: ring.state()["leader"] not in (None, name), "another master leads")
@@ -61,7 +61,7 @@ def test_a_master_paused_during_an_upload_only_slows_it(ring: TestCluster, clien
         yield content[6 * CHUNK :]
 
     assert client.put("masters/paused", body()).status_code in (200, 201)
-    assert client.get("masters/paused").content == content
+    assert_same_bytes(client.get("masters/paused").content, content)
     ring.resume(name)
     ring.wait_until_complete()
     assert client.info(client.listing(prefix="masters/paused")["files"][0]["file_id"])["version"] == 1
@@ -102,7 +102,7 @@ def test_the_gateway_killed_in_the_middle_of_an_overwrite_leaves_the_old_file(
             client.put(path, body())
         assert not ring.is_running(GATEWAY)
         ring.restart(GATEWAY)
-    assert client.get("gateway/overwrite").content == old
+    assert_same_bytes(client.get("gateway/overwrite").content, old)
     assert client.info(file["file_id"])["version"] == 1
     assert_problem(client.get("gateway/new"), 404, "file_not_found")
     assert client.paths("gateway/") == ["gateway/overwrite"]
@@ -157,7 +157,7 @@ def test_a_restart_of_the_whole_cluster_finds_every_file(ring: TestCluster, clie
     def assert_all_there() -> None:
         assert client.paths("restart/") == sorted(contents)
         for path, content in contents.items():
-            assert client.get(path).content == content
+            assert_same_bytes(client.get(path).content, content)
             assert client.info(files[path]["file_id"]) == files[path]
         assert client.info(trashed["file_id"])["status"] == "deleted"
 

@@ -1,4 +1,4 @@
-"""Awkward names come back by path, by id, in the listing and in the header, with the same bytes; bad ones are refused."""
+"""Awkward names come back by path, by id and in the listing, with the same bytes; bad ones are refused."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from tests.support.client import (
     GatewayClient,
     Part,
     assert_problem,
+    assert_same_bytes,
     file_part,
     in_pieces,
     path_part,
@@ -34,8 +35,8 @@ def test_a_raw_upload_comes_back_byte_for_byte(client: GatewayClient, size: int)
     assert answer.status_code == 201
     file = answer.json()
     assert answer.headers["Location"] == f"/files/{file['file_id']}"
-    assert client.get(f"raw/{size}.bin").content == content
-    assert client.download(file["file_id"]).content == content
+    assert_same_bytes(client.get(f"raw/{size}.bin").content, content)
+    assert_same_bytes(client.download(file["file_id"]).content, content)
     assert file["size"] == size
     assert file["chunk_count"] == -(-size // CHUNK)
     assert file["checksum"] == {"algorithm": "sha256", "value": sha256(content)}
@@ -46,7 +47,7 @@ def test_a_body_in_transfer_encoding_chunked_comes_back_byte_for_byte(client: Ga
     content = some_bytes(size, "chunked")
     file = client.stored(f"chunked/{size}.bin", in_pieces(content, 10_007))
     assert file["size"] == size
-    assert client.get(f"chunked/{size}.bin").content == content
+    assert_same_bytes(client.get(f"chunked/{size}.bin").content, content)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -57,7 +58,7 @@ def test_a_form_upload_comes_back_byte_for_byte(client: GatewayClient, size: int
     file = answer.json()
     assert answer.headers["Location"] == f"/files/{file['file_id']}"
     assert file["path"] == file["file_name"] == f"form-{size}.bin"
-    assert client.download(file["file_id"]).content == content
+    assert_same_bytes(client.download(file["file_id"]).content, content)
 
 
 @pytest.mark.parametrize("size", [0, 1, CHUNK + 1, 21 * CHUNK + 12345])
@@ -67,20 +68,20 @@ def test_curl_stores_and_fetches_a_file(client: GatewayClient, tmp_path: Path, s
     source.write_bytes(some_bytes(size, "curl"))
     _curl("-T", source, f"{client.base_url}/fs/curl/put-{size}")
     _curl("-o", by_path, f"{client.base_url}/fs/curl/put-{size}")
-    assert by_path.read_bytes() == source.read_bytes()
+    assert_same_bytes(by_path.read_bytes(), source.read_bytes())
     _curl("-F", f"path=curl/form-{size}", "-F", f"file=@{source}", f"{client.base_url}/files")
     file = requests.head(f"{client.base_url}/fs/curl/form-{size}", timeout=10)
     assert int(file.headers["Content-Length"]) == size
     file_id = next(item["file_id"] for item in client.listing(prefix=f"curl/form-{size}")["files"])
     _curl("-o", by_id, f"{client.base_url}/files/{file_id}/download")
-    assert by_id.read_bytes() == source.read_bytes()
+    assert_same_bytes(by_id.read_bytes(), source.read_bytes())
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_curl_uploads_from_a_pipe_of_unknown_length(client: GatewayClient) -> None:
     content = some_bytes(5 * CHUNK + 3, "pipe")
     _curl("-T", "-", f"{client.base_url}/fs/curl/pipe", stdin=content)
-    assert client.get("curl/pipe").content == content
+    assert_same_bytes(client.get("curl/pipe").content, content)
 
 
 def test_several_files_of_one_form_are_all_stored(client: GatewayClient) -> None:

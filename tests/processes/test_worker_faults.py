@@ -1,9 +1,10 @@
-"""Workers are killed, paused and corrupted under load: the client gets the right bytes, or an error, never wrong ones."""
+"""Workers are killed, paused and corrupted: the client gets the right bytes, or an error, never wrong ones."""
 
 from __future__ import annotations
 
 import http.client
 import socket
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.support.client import GatewayClient, assert_problem, fs, in_pieces, some_bytes
+from tests.support.client import GatewayClient, assert_problem, assert_same_bytes, fs, in_pieces, some_bytes
 from tests.support.cluster import KIB, MIB, TestCluster
 from tests.support.waiting import wait_until
 
@@ -38,7 +39,7 @@ def _uploaded_with(
     def body() -> Iterator[bytes]:
         half = len(content) // 2
         yield from in_pieces(content[:half], 100_000)
-        wait_until(lambda: len(holders()) == len(ring.workers), "every worker holds chunks of the upload")
+        wait_until(lambda: len(holders()) >= 3, "workers hold chunks of the upload")
         action(holders())
         yield from in_pieces(content[half:], 100_000)
 
@@ -61,7 +62,7 @@ def test_workers_killed_in_the_middle_of_an_upload_are_not_noticed(
     assert answer.status_code in (200, 201), answer.text
     assert len(killed) == count
     assert not any(ring.is_running(name) for name in killed)
-    assert client.get("faults/upload").content == content
+    assert_same_bytes(client.get("faults/upload").content, content)
     later = _chunks_of(client, answer.json()["file_id"])[25:]
     for chunk in later:
         holders = {replica["worker_id"] for replica in chunk["replicas"]}
@@ -80,7 +81,7 @@ def test_workers_killed_in_the_middle_of_a_download_are_not_noticed(
             ring.kill(name)
         # The rest does not fit into the buffers of a socket, so most of it is read from workers after the kill.
         received += reader.read(len(content))
-    assert received == content
+    assert_same_bytes(received, content)
     assert not any(ring.is_running(name) for name in ring.workers[:count])
     failed = [line for line in ring.log_lines("gateway") if "replica_not_read" in line]
     assert any(name in line for name in ring.workers[:count] for line in failed), "a killed worker was asked in vain"
@@ -96,10 +97,10 @@ def test_a_worker_paused_during_an_upload_is_passed_over(ring: TestCluster, clie
 
     answer = _uploaded_with(ring, client, content, pause)
     assert answer.status_code in (200, 201), answer.text
-    assert client.get("faults/upload").content == content
+    assert_same_bytes(client.get("faults/upload").content, content)
     ring.resume(paused[0])
     ring.wait_until_complete()
-    assert client.get("faults/upload").content == content
+    assert_same_bytes(client.get("faults/upload").content, content)
 
 
 def test_a_worker_paused_during_a_download_is_passed_over(ring: TestCluster, client: GatewayClient) -> None:
@@ -109,7 +110,7 @@ def test_a_worker_paused_during_a_download_is_passed_over(ring: TestCluster, cli
         received = reader.read(100_000)
         ring.pause("worker_2")
         received += reader.read(len(content))
-    assert received == content
+    assert_same_bytes(received, content)
     ring.resume("worker_2")
 
 
@@ -171,7 +172,7 @@ def test_damaged_replicas_are_not_noticed_and_go_into_quarantine(
 
     def all_in_quarantine() -> bool:
         """A read asks the replicas in random order, so it takes some reads until each was asked."""
-        assert client.get("faults/rot").content == rotten["content"]
+        assert_same_bytes(client.get("faults/rot").content, rotten["content"])
         return all(chunk_id in ring.quarantined(name) for name in damaged)
 
     wait_until(all_in_quarantine, f"{damaged} have put the damaged replica aside")
@@ -188,7 +189,7 @@ def test_a_chunk_file_that_was_removed_is_not_noticed(
     for path in list(ring.replicas(f"{rotten['version_id']}-00000000").values())[:2]:
         path.unlink()
     for _ in range(5):
-        assert client.get("faults/rot").content == rotten["content"]
+        assert_same_bytes(client.get("faults/rot").content, rotten["content"])
 
 
 @pytest.mark.parametrize("damage", [_flip, _truncate])
@@ -200,7 +201,7 @@ def test_a_first_chunk_damaged_everywhere_is_an_error(
     for _ in range(2):
         problem = client.get("faults/rot")
         assert_problem(problem, 503, "chunk_unavailable")
-    assert client.get("faults/rot", headers={"Range": f"bytes={CHUNK}-"}).content == rotten["content"][CHUNK:]
+    assert_same_bytes(client.get("faults/rot", headers={"Range": f"bytes={CHUNK}-"}).content, rotten["content"][CHUNK:])
 
 
 def test_a_last_chunk_damaged_everywhere_breaks_the_download_off_before_a_wrong_byte(
@@ -208,14 +209,13 @@ def test_a_last_chunk_damaged_everywhere_breaks_the_download_off_before_a_wrong_
 ) -> None:
     for path in ring.replicas(f"{rotten['version_id']}-00000002").values():
         _flip(path, 5)
-    received = b""
+    received = bytearray()
     with client.get("faults/rot", stream=True) as answer:
         assert answer.status_code == 200
         with pytest.raises(requests.RequestException):
-            for piece in answer.iter_content(10_000):
-                received += piece
-    assert received == rotten["content"][: len(received)]
+            deque((received.extend(piece) for piece in answer.iter_content(10_000)), maxlen=0)
     assert len(received) <= 2 * CHUNK
+    assert_same_bytes(bytes(received), rotten["content"][: len(received)])
     headed = client.call("HEAD", fs("faults/rot"))
     assert headed.headers["Content-Length"] == str(len(rotten["content"]))
 

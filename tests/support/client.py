@@ -191,3 +191,11 @@ def assert_problem(answer: requests.Response | RawAnswer, status: int, code: str
     assert problem["detail"]
     assert problem["request_id"] == answer.headers["X-Request-ID"]
     return problem
+
+
+def assert_same_bytes(received: bytes, expected: bytes) -> None:
+    """Like `==`, with a short message: the difference of two large texts takes minutes to work out."""
+    if received != expected:
+        lengths = f"{len(received)} bytes instead of {len(expected)}"
+        differ = next((i for i, (a, b) in enumerate(zip(received, expected, strict=False)) if a != b), None)
+        raise AssertionError(f"{lengths}; the first that differs is at {differ}: {received[:200]!r}")

@@ -253,10 +253,9 @@ def free_ports(count: int) -> list[int]:
         port = random.randrange(12000, 32000)
         if port in found:
             continue
-        with socket.socket() as probe:
-            with contextlib.suppress(OSError):
-                probe.bind(("127.0.0.1", port))
-                found.append(port)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            found.append(port)
     return found
 
 
