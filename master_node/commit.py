@@ -20,7 +20,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from common.clock import Clock
-from common.errors import Conflict, InvalidPath, InvalidRequest, TooManyVersions, UploadClosed, UploadUnknown
+from common.errors import (
+    Conflict,
+    DFSError,
+    InvalidPath,
+    InvalidRequest,
+    PreconditionFailed,
+    TooManyVersions,
+    UploadClosed,
+    UploadUnknown,
+)
 from common.paths import check_path, is_folder
 from common.records import Checksum, StoredChunk
 from common.settings import MasterSettings
@@ -71,20 +80,10 @@ class Committer:
             _check_complete(upload, request)
         for _ in range(MAX_TURNS):
             if upload.state == model.ABORTED:
-                raise UploadClosed("the upload was aborted", upload_id=upload_id)
+                raise _refusal(upload)
             if upload.state == model.COMMITTED:
                 return self._committed_file(upload, upload.file_id)
-            if upload.target is None:
-                upload = self._retarget(upload, request.path)
-                continue
-            if upload.target.path != request.path:
-                raise Conflict(f"the upload was opened for another path, {upload.target.path!r}")
-            if self._execute(upload, upload.target, request):
-                self.mark_committed(upload, upload.target.file_id)
-                return self._committed_file(upload, upload.target.file_id)
-            fresh = self._require_upload(upload_id)
-            # Another try may have named a new target already; then that one is to be executed, not replaced.
-            upload = self._retarget(fresh, request.path) if fresh.target == upload.target else fresh
+            upload = self._try(upload, request)
         raise TooManyVersions("too many writers of this path at once")
 
     def fence(self, upload: Upload) -> bool:
@@ -104,20 +103,54 @@ class Committer:
                 return False
         raise Conflict("the upload cannot be settled now", upload_id=upload.upload_id)
 
-    def mark_committed(self, upload: Upload, file_id: str) -> None:
+    def mark_committed(self, upload: Upload, file_id: str) -> Upload:
         """Note in the upload's document that its version belongs to a file; from here on no try can write again."""
-        present: Upload | None = upload
-        while present is not None and present.state != model.COMMITTED:
-            changed = replace(
+        present = upload
+        while True:
+            committed = replace(
                 present,
                 state=model.COMMITTED,
                 file_id=file_id,
                 revision=present.revision + 1,
                 last_activity_at=self._election.clock_seconds(),
             )
-            if self._store.replace_upload(changed):
-                return
-            present = self._store.find_upload(upload.upload_id)
+            if present.state == model.COMMITTED or self._store.replace_upload(committed):
+                return committed
+            found = self._store.find_upload(upload.upload_id)
+            if found is None:
+                return committed
+            present = found
+
+    def _try(self, upload: Upload, request: CommitRequest) -> Upload:
+        """One turn: execute the upload's target, or name one; returns the upload as it stands then."""
+        target = upload.target
+        if target is None:
+            return self._retarget(upload, request.path)
+        if target.path != request.path:
+            raise Conflict(f"the upload was opened for another path, {target.path!r}")
+        try:
+            is_done = self._execute(upload, target, request)
+        except PreconditionFailed as error:
+            refused = self._refuse(upload, error.detail)
+            if refused.refusal:
+                raise
+            return refused
+        if is_done:
+            return self.mark_committed(upload, target.file_id)
+        fresh = self._require_upload(upload.upload_id)
+        # Another try may have named a new target already; then that one is to be executed, not replaced.
+        return self._retarget(fresh, request.path) if fresh.target == target else fresh
+
+    def _refuse(self, upload: Upload, reason: str) -> Upload:
+        """Abort the upload before its client is told that the conditions fail, so that no other try makes it happen."""
+        refused = replace(
+            upload,
+            state=model.ABORTED,
+            refusal=reason,
+            revision=upload.revision + 1,
+            last_activity_at=self._election.clock_seconds(),
+        )
+        return refused if self._store.replace_upload(refused) else self._require_upload(upload.upload_id)
 
     def _execute(self, upload: Upload, target: CommitTarget, request: CommitRequest) -> bool:
         """Make the write that the target names; False when it can not be made any more."""
@@ -221,6 +254,13 @@ def choose_target(store: MetadataStore, upload_id: str, path: str) -> CommitTarg
     if present is None:
         return CommitTarget(upload_id, path, 0, is_insert=True)
     return CommitTarget(present.file_id, path, present.revision, is_insert=False)
+
+
+def _refusal(upload: Upload) -> DFSError:
+    """Why an aborted upload cannot be committed: its conditions failed in an earlier try, or somebody gave it up."""
+    if upload.refusal:
+        return PreconditionFailed(upload.refusal)
+    return UploadClosed("the upload was aborted", upload_id=upload.upload_id)
 
 
 def _check_complete(upload: Upload, request: CommitRequest) -> None:

@@ -67,6 +67,7 @@ def upload_from_document(source: Mapping[str, Any]) -> Upload:
         target=CommitTarget(**target) if target is not None else None,
         file_id=source["file_id"],
         is_collected=source["is_collected"],
+        refusal=source["refusal"],
     )
 
 

@@ -147,7 +147,7 @@ class GarbageCollector:
         # All workers are told, in case one holds what no record names; those that are recorded must confirm.
         told = {
             worker_id
-            for worker_id in recorded | set(self._membership.targets())
+            for worker_id in sorted(recorded | set(self._membership.targets()))
             if self._order_delete(worker_id, ids, epoch)
         }
         silent = recorded - told

@@ -111,7 +111,7 @@ class File:
             replication_factor=version.replication_factor,
             created_at=self.created_at,
             modified_at=self.modified_at,
-            old_versions=tuple(_describe_old(old) for old in reversed(self.old_versions)),
+            old_versions=tuple(_describe_old(old) for old in reversed(self.old_versions) if self.status != PURGED),
         )
 
 
@@ -158,6 +158,7 @@ class Upload:
     target: CommitTarget | None = None
     file_id: str = ""
     is_collected: bool = False
+    refusal: str = ""
 
 
 @dataclass(frozen=True)
@@ -269,7 +270,7 @@ def restore_version(file: File, number: int, *, expires_at: float, max_versions:
     Where that is so already, the file itself, so that the call can be repeated.
     """
     require_active(file)
-    if file.version is not None and number in (file.version.number, file.version.restored_from):
+    if number > 0 and file.version is not None and number in (file.version.number, file.version.restored_from):
         return file
     chosen = next((old for old in file.old_versions if old.version.number == number and not old.is_released), None)
     if chosen is None:

@@ -44,6 +44,8 @@ def _record(upload: Upload, chunk: StoredChunk) -> Chunk:
 def _check(upload: Upload, chunk: StoredChunk, expected_index: int, may_be_short: bool) -> None:
     if chunk.index != expected_index:
         raise InvalidRequest(f"chunk {expected_index} must be recorded before chunk {chunk.index}")
+    if chunk.index >= upload.placed_count:
+        raise InvalidRequest(f"chunk {chunk.index} was never placed")
     full = upload.chunk_size_bytes
     if chunk.size_bytes != full and not (may_be_short and 0 < chunk.size_bytes < full):
         raise InvalidRequest(f"chunk {chunk.index} has {chunk.size_bytes} bytes instead of {full}")

@@ -153,6 +153,23 @@ def test_every_connection_that_the_peer_closed_is_replaced(pool: HttpPool) -> No
         assert pool.call_json("GET", server.url, timeout_seconds=TIMEOUT) == {}
 
 
+def test_what_a_peer_said_unasked_is_not_taken_for_the_next_answer(pool: HttpPool) -> None:
+    """Some servers say 408 on an idle connection before they close it."""
+    is_idle, is_said = threading.Event(), threading.Event()
+
+    def answer(exchange: Exchange) -> None:
+        exchange.send_json({"connection": exchange.request.connection})
+        if exchange.request.connection == 0 and is_idle.wait(10):
+            exchange.send_raw(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
+            is_said.set()
+
+    with serving(answer) as server:
+        assert pool.call_json("GET", server.url, timeout_seconds=TIMEOUT) == {"connection": 0}
+        is_idle.set()
+        assert is_said.wait(10)
+        assert pool.call_json("GET", server.url, timeout_seconds=TIMEOUT) == {"connection": 1}
+
+
 def test_a_kept_connection_that_breaks_under_a_request_is_retried_once_on_a_new_one(pool: HttpPool) -> None:
     """The peer closes at the moment the request arrives, so it could not be noticed before."""
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import mongomock
 import pymongo
 import pytest
 from mongomock.collection import BulkOperationBuilder
@@ -16,6 +15,7 @@ from mongomock.collection import BulkOperationBuilder
 from master_node.store.base import MetadataStore
 from master_node.store.mongo import MongoStore, open_mongo_store
 from master_node.store.sqlite import SqliteStore
+from tests.support.mock_server import OneCommandAtATime
 
 SERVER_VARIABLE = "DFS_TEST_MONGO_URI"
 Connect = Callable[[], MetadataStore]
@@ -43,14 +43,17 @@ def store(connect: Connect) -> MetadataStore:
 
 
 @pytest.fixture(autouse=True)
-def _bulk_replacements_in_mongomock(monkeypatch: pytest.MonkeyPatch) -> None:
+def _bulk_writes_in_mongomock(monkeypatch: pytest.MonkeyPatch) -> None:
     """mongomock 4.3 does not know the argument `sort`, which pymongo from 4.11 on hands to it, always None here."""
-    add_replace = BulkOperationBuilder.add_replace
 
-    def add_replace_unsorted(self: BulkOperationBuilder, *values: Any, sort: None = None, **options: Any) -> None:
-        add_replace(self, *values, **options)
+    def unsorted(write: Callable[..., None]) -> Callable[..., None]:
+        def write_unsorted(self: BulkOperationBuilder, *values: Any, sort: None = None, **options: Any) -> None:
+            write(self, *values, **options)
 
-    monkeypatch.setattr(BulkOperationBuilder, "add_replace", add_replace_unsorted)
+        return write_unsorted
+
+    for name in ("add_replace", "add_update"):
+        monkeypatch.setattr(BulkOperationBuilder, name, unsorted(getattr(BulkOperationBuilder, name)))
 
 
 def _sqlite(folder: Path) -> tuple[Connect, Callable[[], None]]:
@@ -59,7 +62,7 @@ def _sqlite(folder: Path) -> tuple[Connect, Callable[[], None]]:
 
 def _mongomock(_: Path) -> tuple[Connect, Callable[[], None]]:
     # An in-memory stand-in: all stores of a test share it, as masters share a server.
-    database = mongomock.MongoClient().db
+    database = OneCommandAtATime()
     return lambda: MongoStore(database), lambda: None
 
 

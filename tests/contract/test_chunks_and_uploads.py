@@ -45,7 +45,21 @@ def test_writing_a_chunk_again_replaces_it(store: MetadataStore) -> None:
     assert store.list_chunks(V, 0, 10) == [changed, make_chunk(V, 1)]
 
 
+def test_inserting_a_chunk_leaves_one_that_is_there_as_it_is(store: MetadataStore) -> None:
+    """A late copy of a report must not undo what was repaired or freed since."""
+    present = make_chunk(V, 1, replicas=("worker_2", "worker_3"), owed=0)
+    store.insert_chunks([present])
+    store.insert_chunks([make_chunk(V, index, replicas=("worker_1",), owed=2) for index in range(3)])
+    assert store.list_chunks(V, 0, 10) == [
+        make_chunk(V, 0, replicas=("worker_1",), owed=2),
+        present,
+        make_chunk(V, 2, replicas=("worker_1",), owed=2),
+    ]
+    assert store.owed() == Owed(2, 4)
+
+
 def test_writing_no_chunks_is_no_error(store: MetadataStore) -> None:
+    store.insert_chunks([])
     store.put_chunks([])
     store.delete_chunks(V, [])
     assert store.list_chunks(V, 0, 10) == []

@@ -29,6 +29,7 @@ WRITES: dict[str, Callable[[MetadataStore], object]] = {
     "insert_file": lambda store: store.insert_file(make_file("new")),
     "replace_file": lambda store: store.replace_file(next_revision(make_file("a"))),
     "delete_file": lambda store: store.delete_file(make_file("a").file_id, 1),
+    "insert_chunks": lambda store: store.insert_chunks([make_chunk(V, 0)]),
     "put_chunks": lambda store: store.put_chunks([make_chunk(V, 0)]),
     "delete_chunks": lambda store: store.delete_chunks(V, [0]),
     "insert_upload": lambda store: store.insert_upload(make_upload("u")),

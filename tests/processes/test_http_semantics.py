@@ -167,7 +167,8 @@ def test_conditions_on_the_entity_tag(client: GatewayClient, file: dict[str, Any
     for headers, status in table:
         for method in ("GET", "HEAD"):
             answer = client.call(method, "/fs/http/file.bin", headers=headers)
-            assert answer.status_code == status, (method, headers)
+            # A range is defined for GET alone.
+            assert answer.status_code == (200 if status == 206 and method == "HEAD" else status), (method, headers)
             if status == 304:
                 assert answer.content == b""
                 assert answer.headers["ETag"] == tag

@@ -1,0 +1,60 @@
+"""One worker's app inside the process of the test: real store, real gate, real checks, no network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from common.auth import ClusterSecret
+from common.errors import error_codes
+from storage.app import create_app
+from storage.chunk_store import ChunkStore
+from storage.epoch import EpochGate
+from tests.support.chunks import Chunk, open_store
+from tests.support.environment import SECRET
+from tests.support.logs import Events, recording_log
+
+
+@dataclass
+class InProcessWorker:
+    """A worker with its folder, its store and what it logged; every request carries the cluster's secret."""
+
+    root: Path
+    store: ChunkStore
+    events: Events
+    client: FlaskClient
+
+    def ask(self, method: str, path: str, headers: dict[str, str] | None = None, **arguments: Any) -> TestResponse:
+        secret = ClusterSecret(SECRET).headers()
+        return self.client.open(path, method=method, headers={**secret, **(headers or {})}, **arguments)
+
+    def put(self, chunk: Chunk, **changes: Any) -> TestResponse:
+        """Send the chunk as the gateway does, or with changes."""
+        headers = {"X-DFS-Checksum": chunk.checksum}
+        return self.ask("PUT", f"/chunks/{chunk.chunk_id}", **{"headers": headers, "data": chunk.content, **changes})
+
+
+def make_worker(root: Path, **settings: Any) -> InProcessWorker:
+    store = open_store(root, **settings)
+    epochs = EpochGate(root / "epoch")
+    epochs.recover()
+    log, events = recording_log()
+    app = create_app("worker_1", store, epochs, ClusterSecret(SECRET), log, silence_seconds=60.0)
+    return InProcessWorker(root, store, events, app.test_client())
+
+
+def assert_problem(response: TestResponse, status: int, code: str) -> dict[str, Any]:
+    """Check that the answer is this error as RFC 9457 has it, and give its members."""
+    assert response.status_code == status, response.get_data(as_text=True)
+    assert response.content_type == "application/problem+json"
+    problem: dict[str, Any] = response.get_json(force=True)
+    assert problem["code"] == code
+    assert problem["status"] == status == error_codes()[code].status
+    assert problem["title"] == error_codes()[code].title
+    assert problem["detail"]
+    assert problem["request_id"] == response.headers["X-Request-ID"] != ""
+    return problem
