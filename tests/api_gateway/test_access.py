@@ -46,9 +46,7 @@ def _basic(text: bytes) -> str:
         ("203.0.113.9", None, False),
         ("0.0.0.0", "192.0.2.7", False),
         ("::ffff:192.0.2.8", "::ffff:192.0.2.7", False),
-        ("", "", False),
         (None, None, False),
-        ("unix:", None, False),
     ],
 )
 def test_without_a_key_a_client_is_served_when_it_is_on_this_machine(
@@ -123,14 +121,6 @@ def test_with_a_key_whoever_shows_it_is_served_wherever_it_is(authorization: str
     for client in ("127.0.0.1", "203.0.113.9", None):
         answer = _check(Access(KEY), headers, client=client, host="files.example.com")
         assert answer is (None if is_served else Unauthorized)
-
-
-def test_a_bearer_key_with_letters_beyond_ascii_is_taken_as_clients_send_it() -> None:
-    key = "schlüssel-名"
-    # WSGI hands a header's bytes over as latin-1 (PEP 3333).
-    as_received = f"Bearer {key}".encode().decode("latin-1")
-    assert _check(Access(key), {"Authorization": as_received}) is None
-    assert _check(Access(key), {"Authorization": _basic(f"u:{key}".encode())}) is None
 
 
 CROSS_SITE = [

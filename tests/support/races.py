@@ -322,11 +322,10 @@ class World:
 
     def _check_successes(self) -> None:
         for letter, upload_id in self._uploads.items():
-            answers = [
-                actor.outcome
-                for actor in self.actors
-                if actor.name.endswith(f"commit {letter}") and isinstance(actor.outcome, tuple)
-            ]
+            outcomes = [actor.outcome for actor in self.actors if actor.name.endswith(f"commit {letter}")]
+            answers = [outcome for outcome in outcomes if isinstance(outcome, tuple)]
+            if any(isinstance(outcome, PreconditionFailed) for outcome in outcomes):
+                assert upload_id not in self.witness.shown, "a commit that its conditions refused happened all the same"
             assert len({(file.file_id, is_new) for file, is_new in answers}) <= 1, "two tries, two results"
             for file, _ in answers:
                 assert self.witness.shown.get(upload_id) == {file.file_id}, "a commit that nobody could ever see"
