@@ -171,7 +171,8 @@ def main(arguments: Sequence[str]) -> int:
     if arguments:
         print("usage: no arguments; settings are in .env and config.json", file=sys.stderr)
         return 2
-    for name in ("SIGTERM", "SIGHUP"):
+    # SIGINT too: a shell that starts this in the background has it ignored.
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), lambda _number, _frame: _interrupt())
     home = home_directory()
