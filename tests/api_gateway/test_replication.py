@@ -213,19 +213,22 @@ def test_cancelling_breaks_everything_off_and_returns_when_nobody_works_on_it(wo
     assert workers.servers["w4"].requests == [], "no spare is asked for a chunk that nobody wants any more"
 
 
-def test_nobody_touches_the_buffer_once_wait_has_returned(workers: _Workers) -> None:
+@pytest.mark.parametrize("is_spare", [False, True])
+def test_nobody_touches_the_buffer_once_wait_has_returned(workers: _Workers, is_spare: bool) -> None:
     """A worker that does not read leaves most of the chunk unsent; what it reads later must be the old bytes only."""
     content = some_bytes(24 * 1024 * 1024, "large")
     buffer = bytearray(content)
     with _NotReading() as stalled:
-        workers.add_url(stalled.url)
         workers.add(_store, _store)
+        if is_spare:
+            workers.add(_silent)
+        workers.add_url(stalled.url)
         stored = workers.start(memoryview(buffer)).wait()
-        assert set(stored.replicas) == {"w2", "w3"}
+        assert set(stored.replicas) == {"w1", "w2"}
         buffer[:] = bytes(len(buffer))
         received = stalled.read_all().partition(b"\r\n\r\n")[2]
     assert 0 < len(received) < len(content)
-    assert content.startswith(received)
+    assert content.startswith(received), "bytes were sent that were put into the buffer later"
 
 
 @pytest.mark.parametrize("behaviour", [_full, _broken, _hang_up])

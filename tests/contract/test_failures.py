@@ -151,6 +151,14 @@ def test_what_was_written_is_there_after_closing(tmp_path: Path) -> None:
     again.close()
 
 
+def test_every_commit_waits_for_the_disk(tmp_path: Path) -> None:
+    """A power cut cannot be made here; that SQLite is told to sync each commit in WAL mode can be seen (FULL is 2)."""
+    store = SqliteStore(tmp_path / "m.sqlite3")
+    settings = [store._writer.execute(f"PRAGMA {name}").fetchone()[0] for name in ("synchronous", "journal_mode")]
+    store.close()
+    assert settings == [2, "wal"]
+
+
 _WRITER = """
 import sys
 from dataclasses import replace

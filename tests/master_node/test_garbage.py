@@ -120,6 +120,18 @@ def test_a_superseded_version_is_freed_when_its_time_is_over(master: Master, wor
         master.catalog.restore(old.file_id, 1, None)
 
 
+def test_an_old_version_that_expires_does_not_take_its_file_out_of_the_trash(
+    master: Master, workers: ServedWorkers
+) -> None:
+    old = put(master, workers, "a")
+    new = put(master, workers, "a")
+    collect_for(master, RETENTION / 2)
+    master.catalog.delete(old.file_id, is_permanent=False)
+    collect_for(master, RETENTION / 2 + 10.0)
+    assert workers.versions() == {version_of(new)}
+    assert master.catalog.restore(old.file_id, None, None).version_id == version_of(new)
+
+
 def test_an_old_version_restored_in_time_outlives_the_one_that_replaced_it(
     master: Master, workers: ServedWorkers
 ) -> None:

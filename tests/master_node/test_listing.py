@@ -109,6 +109,15 @@ def test_an_empty_store_lists_nothing() -> None:
     assert list_page(Scanned([]).scan, ListingQuery()) == Page([], [], None)
 
 
+@pytest.mark.parametrize("limit", [1, 2, 3, 10])
+def test_a_file_right_behind_a_folder_is_not_passed_over_with_it(limit: int) -> None:
+    """ "0" is the character that follows "/"."""
+    files = [make_file(path) for path in ("x", "x/a", "x/b", "x0", "x0/a", "x00", "x1")]
+    query = ListingQuery(delimiter="/", limit=limit)
+    assert walk(files, query) == naive(files, query)
+    assert len(walk(files, query)) == 6
+
+
 @pytest.mark.parametrize("count", [99, 100, 101, 199, 200, 201])
 def test_the_last_page_has_no_cursor(count: int) -> None:
     files = [make_file(f"f{number:04d}") for number in range(count)]

@@ -47,8 +47,11 @@ def test_a_master_killed_in_the_middle_of_an_upload_is_not_noticed(
     assert client.put("masters/small", b"more").status_code in (200, 201)
     assert f"masters/{victim}" in client.paths("masters/")
     wait_until(lambda: ring.state()["leader"] not in (None, name), "another master leads")
-    states = {item["master_id"]: item["state"] for item in ring.state()["masters"]}
-    assert states == {other: "dead" if other == name else "alive" for other in MASTERS}
+    expected = {other: "dead" if other == name else "alive" for other in MASTERS}
+    wait_until(
+        lambda: {item["master_id"]: item["state"] for item in ring.state()["masters"]} == expected,
+        f"/cluster shows that {name} is dead and the others are alive",
+    )
 
 
 def test_a_master_paused_during_an_upload_only_slows_it(ring: TestCluster, client: GatewayClient) -> None:

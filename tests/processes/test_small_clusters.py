@@ -103,7 +103,7 @@ def test_cheroot_stores_and_gives_back_every_size(under_cheroot: TestCluster, si
 
 def test_cheroot_keeps_awkward_names(under_cheroot: TestCluster) -> None:
     client = GatewayClient(under_cheroot.base_url)
-    names = [*AWKWARD_NAMES[::2], "%2F", "%2f", "a%2Fb", "a%2fb", "%252F"]
+    names = [*AWKWARD_NAMES[::4], "%2F", "%2f", "a%2Fb", "a%2fb", "%252F"]
     for name in names:
         client.stored(f"names/{name}", name.encode())
     for name in names:

@@ -127,12 +127,9 @@ class TestCluster:
 
     def restart(self, node_id: str) -> None:
         """Start a node that has ended, and wait until it answers."""
-        old = self.node(node_id)
-        assert old.process.poll() is not None, f"{node_id} still runs"
-        plan = next(plan for plan in self._cluster._plans if plan.node_id == node_id)
+        assert not self.is_running(node_id), f"{node_id} still runs"
         with self._environment():
-            node = self._cluster._start_node(plan)
-        self._cluster.nodes[self._cluster.nodes.index(old)] = node
+            node = self._cluster.start_node(node_id)
         wait_until(lambda: _is_healthy(node), f"{node_id} answers", READY_SECONDS)
 
     def node(self, node_id: str) -> RunningNode:

@@ -199,7 +199,8 @@ class World:
             watched=self._store,
             lease_seconds=LEASE_SECONDS,
         )
-        master.look()
+        # One receives the heartbeats, the others see them in the store.
+        master.look(() if self._masters else WORKERS)
         self._masters.append(master)
         return master
 
@@ -255,8 +256,8 @@ class World:
 
     def let_time_pass(self, seconds: float) -> None:
         self._clock.advance(seconds)
-        for master in self._masters:
-            master.look()
+        for number, master in enumerate(self._masters):
+            master.look(() if number else WORKERS)
 
     # --- during ---
 
