@@ -1,4 +1,7 @@
-"""The fencing token: a worker obeys no leader older than the newest it has heard of, not even after a restart."""
+"""The fencing token: a worker obeys no leader older than the newest it has heard of.
+
+That holds over restarts too, unless the disk was too full to write the epoch down.
+"""
 
 from __future__ import annotations
 
