@@ -130,7 +130,8 @@ class HttpPool:
     ) -> Iterator[Answer]:
         """Make one request; yields the answer when its status is below 400, else raises the peer's error.
 
-        timeout_seconds: of silence; the whole call is given up after six times as long. A request on a kept
+        timeout_seconds: for the whole body to be sent, then for each silence while the answer comes; an answer that
+        drips is given up after six times as long. A request on a kept
         connection that the peer had closed is sent again once on a new one, so every request must be repeatable.
         """
         parts = urlsplit(url)

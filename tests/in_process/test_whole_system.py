@@ -1,0 +1,135 @@
+"""Upload, read, overwrite, list, delete and lose a worker, with the gateway, masters and workers in one process.
+
+The nodes are wired by the entry points' own functions; only the processes are missing, so a debugger and a coverage
+tool see everything.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+
+from api_gateway.gateway import build_gateway
+from common.config import Config, load_config
+from common.serving import Service
+from master_node.master import build_master
+from storage.worker import build_worker
+from tests.support.cluster import clean_environment, write_home
+from tests.support.waiting import wait_until
+
+CHUNK = 65536
+SIZES = [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 7 * CHUNK + 3]
+
+
+class _Handler(WSGIRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_request(self, *_: object) -> None:
+        """Tests print nothing."""
+
+
+class Ring:
+    """Every node of one configuration on threads of this process."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self._servers: dict[str, BaseWSGIServer] = {}
+        self._services: list[Service] = []
+        for name, master in config.masters.items():
+            self._serve(build_master(config, name), master.port)
+        for name, worker in config.workers.items():
+            self._serve(build_worker(config, name), worker.port)
+        gateway = build_gateway(config, "gateway")
+        gateway.start()
+        self._services.append(gateway)
+        self.client: FlaskClient = gateway.app.test_client()
+
+    def is_complete(self) -> bool:
+        state = self.client.get("/cluster").json
+        parts = state["masters"] + state["workers"]
+        return bool(state["leader"]) and all(part["state"] == "alive" for part in parts)
+
+    def take_away(self, name: str) -> None:
+        """From here on nobody answers at the node's address."""
+        server = self._servers.pop(name)
+        server.shutdown()
+        server.server_close()
+
+    def chunk_files(self) -> list[Path]:
+        folders = (self.config.data_dir(name) for name in self.config.workers)
+        return [path for folder in folders for path in (folder / "chunks").glob("*/*")]
+
+    def close(self) -> None:
+        for service in reversed(self._services):
+            service.stop()
+        for name in list(self._servers):
+            self.take_away(name)
+        for service in self._services:
+            # The log files' handlers belong to this process, which goes on.
+            for handler in logging.getLogger(f"dfs.{service.node_id}").handlers:
+                handler.close()
+
+    def _serve(self, service: Service, port: int) -> None:
+        server = make_server("127.0.0.1", port, service.app, threaded=True, request_handler=_Handler)
+        server.daemon_threads = True  # type: ignore[attr-defined]
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        service.start()
+        self._servers[service.node_id] = server
+        self._services.append(service)
+
+
+@pytest.fixture
+def ring(tmp_path: Path) -> Iterator[Ring]:
+    write_home(tmp_path)
+    with clean_environment(), contextlib.ExitStack() as stack:
+        ring = Ring(load_config(tmp_path))
+        stack.callback(ring.close)
+        wait_until(ring.is_complete, "every node is there", seconds=20)
+        yield ring
+
+
+def _bytes(size: int) -> bytes:
+    return bytes(number * 31 % 251 for number in range(size))
+
+
+def test_files_of_every_size_come_back_and_go(ring: Ring) -> None:
+    for size in SIZES:
+        content = _bytes(size)
+        stored = ring.client.put(f"/fs/sizes/{size}", data=content)
+        assert (stored.status_code, stored.json["size"]) == (201, size)
+        assert ring.client.get(f"/fs/sizes/{size}").data == content
+        if size:
+            last = ring.client.get(f"/fs/sizes/{size}", headers={"Range": "bytes=-1"})
+            assert (last.status_code, last.data) == (206, content[-1:])
+    listed = ring.client.get("/files?prefix=sizes/").json["files"]
+    assert {file["size"] for file in listed} == set(SIZES)
+    for file in listed:
+        assert ring.client.delete(f"/files/{file['file_id']}?permanent=true").status_code == 200
+    wait_until(lambda: not ring.chunk_files(), "no chunk is left on any disk", seconds=20)
+
+
+def test_an_overwritten_file_is_the_same_file_with_another_content(ring: Ring) -> None:
+    first = ring.client.put("/fs/name", data=b"one").json
+    second = ring.client.put("/fs/name", data=b"two")
+    assert (second.status_code, second.json["file_id"]) == (200, first["file_id"])
+    assert ring.client.get("/fs/name").data == b"two"
+    restored = ring.client.post(f"/files/{first['file_id']}/restore", json={"version": 1})
+    assert restored.json["version"] == 3
+    assert ring.client.get("/fs/name").data == b"one"
+
+
+def test_a_lost_worker_and_a_lost_master_are_not_noticed(ring: Ring) -> None:
+    content = _bytes(5 * CHUNK + 1)
+    assert ring.client.put("/fs/before", data=content).status_code == 201
+    ring.take_away("worker_1")
+    ring.take_away("master_1")
+    assert ring.client.get("/fs/before").data == content
+    assert ring.client.put("/fs/after", data=content).status_code == 201
+    assert ring.client.get("/fs/after").data == content
