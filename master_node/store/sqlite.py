@@ -58,8 +58,6 @@ class SqliteStore:
         """Open the database at `path`, made with its folder where missing."""
         self._path = path
         self._local = threading.local()
-        self._connections: list[sqlite3.Connection] = []
-        self._lock = threading.Lock()
         self._writer_lock = threading.Lock()
         path.parent.mkdir(parents=True, exist_ok=True)
         with _database_errors():
@@ -236,10 +234,9 @@ class SqliteStore:
             return connection.execute(statement, values).rowcount == 1
 
     def close(self) -> None:
-        with self._lock:
-            connections, self._connections = self._connections, []
-        for connection in connections:
-            connection.close()
+        # A reading connection goes with its thread: closing one that another thread is using would end the process.
+        with self._writer_lock:
+            self._writer.close()
 
     # --- connections ---
 
@@ -289,8 +286,6 @@ class SqliteStore:
         )
         _switch_to_wal(connection)
         connection.execute("PRAGMA synchronous = FULL")
-        with self._lock:
-            self._connections.append(connection)
         return connection
 
     @staticmethod
