@@ -85,7 +85,7 @@ def main(arguments: Sequence[str]) -> int:
         build_gateway,
         "gateway",
         port=lambda config: config.gateway.port,
-        threads=lambda config: config.gateway.threads,
+        max_connections=lambda config: config.gateway.max_connections,
         is_check=options.check,
     )
 

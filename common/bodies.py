@@ -7,10 +7,18 @@ gateway's file, both read through this.
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from common.errors import IncompleteBody, InvalidRequest
+
+
+class ByteSource(Protocol):
+    """Bytes that come one after the other, straight into the buffer where they are wanted."""
+
+    def fill(self, buffer: bytearray | mmap.mmap, start: int, stop: int) -> int:
+        """Put the next bytes at buffer[start:stop]; returns how many, 0 only at the end. Raises IncompleteBody."""
 
 
 class BodyReader:
@@ -22,6 +30,30 @@ class BodyReader:
         self._is_chunked = "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower()
         self._read_bytes = 0
         self._is_ended = self.length is None and not self._is_chunked
+
+    def fill(self, buffer: bytearray | mmap.mmap, start: int, stop: int) -> int:
+        """See ByteSource."""
+        if self.length is not None:
+            stop = min(stop, start + self.length - self._read_bytes)
+        if stop <= start or self._is_ended:
+            return 0
+        try:
+            count: int = self._stream.readinto(memoryview(buffer)[start:stop])
+        except Exception as error:  # each server has errors of its own for a broken body
+            raise IncompleteBody(f"the body broke off after {self._read_bytes} bytes") from error
+        self._read_bytes += count
+        if not count:
+            self._is_ended = True
+            if self.length is not None:
+                raise IncompleteBody(f"the body broke off after {self._read_bytes} of {self.length} bytes")
+        return count
+
+    def read_all(self, limit: int) -> bytes:
+        """The whole body, as far as `limit`."""
+        whole = b""
+        while len(whole) < limit and (piece := self.read(limit - len(whole))):
+            whole += piece
+        return whole
 
     def read(self, limit: int) -> bytes:
         """At most `limit` next bytes; raises IncompleteBody when the client broke off."""

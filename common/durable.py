@@ -8,6 +8,8 @@ could be lost (see fsync(2), NOTES).
 from __future__ import annotations
 
 import contextlib
+import errno
+import io
 import os
 import secrets
 from pathlib import Path
@@ -18,21 +20,35 @@ TEMPORARY_SUFFIX = ".part"
 class StagedFile:
     """A temporary file that becomes `path` when published; leaving the block without that discards it.
 
-    is_synced: False skips every fsync, for data that may be lost with the power.
+    is_synced: False skips every fsync, for data that may be lost with the power. is_direct: past the page cache, where
+    the file system allows it; every piece must then be aligned in memory and in length to 4096 bytes.
     """
 
-    def __init__(self, path: Path, *, is_synced: bool = True) -> None:
+    def __init__(self, path: Path, *, is_synced: bool = True, is_direct: bool = False) -> None:
         self.path = path
         self._is_synced = is_synced
         self._temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
         self._is_published = False
-        self._file = open(self._temporary, "xb", buffering=0)  # noqa: SIM115 - closed by this object
+        self._file, self._is_direct = _create(self._temporary, is_direct and hasattr(os, "O_DIRECT"))
 
-    def write(self, piece: bytes) -> None:
+    def write(self, piece: bytes | memoryview) -> None:
         """Write all of `piece`; an unbuffered write may be short, for example just before the disk is full."""
         view = memoryview(piece)
         while view:
-            view = view[self._file.write(view) :]
+            try:
+                view = view[self._file.write(view) :]
+            except OSError as error:
+                if not self._is_direct or error.errno != errno.EINVAL:
+                    raise
+                # The file system takes the flag and then refuses, or a short write has left an odd rest.
+                self._leave_direct_io()
+
+    def _leave_direct_io(self) -> None:
+        import fcntl
+
+        descriptor = self._file.fileno()
+        fcntl.fcntl(descriptor, fcntl.F_SETFL, fcntl.fcntl(descriptor, fcntl.F_GETFL) & ~os.O_DIRECT)
+        self._is_direct = False
 
     def sync(self) -> None:
         """Get the bytes onto the disk; call before `publish`."""
@@ -58,6 +74,20 @@ class StagedFile:
         if not self._is_published:
             with contextlib.suppress(OSError):
                 self._temporary.unlink()
+
+
+def _create(path: Path, is_direct: bool) -> tuple[io.FileIO, bool]:
+    """A new file, and whether writes to it go past the page cache."""
+    if is_direct:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_DIRECT
+        try:
+            return io.FileIO(os.open(path, flags, 0o666), "wb"), True
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            # Some file systems, such as tmpfs, know no direct I/O; the name may have been made all the same.
+            path.unlink(missing_ok=True)
+    return io.FileIO(path, "xb"), False
 
 
 def write_durably(path: Path, content: bytes) -> None:

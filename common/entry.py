@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from common.config import Config, ConfigError, load_config
-from common.serving import Service, explained_start, serve
+from common.serving import ServerOptions, Service, explained_start, serve
 
 Build = Callable[[Config, str], Service]
 
@@ -16,7 +16,7 @@ def run_node(
     build: Build,
     node_id: str,
     port: Callable[[Config], int],
-    threads: Callable[[Config], int],
+    max_connections: Callable[[Config], int],
     *,
     is_check: bool,
 ) -> int:
@@ -38,11 +38,14 @@ def run_node(
     serve(
         node_id,
         lambda: build(config, node_id),
-        server=config.cluster.server,
-        address=config.cluster.listen_address,
-        port=node_port,
-        threads=threads(config),
-        scratch_dir=config.log_dir(node_id),
+        ServerOptions(
+            server=config.cluster.server,
+            address=config.cluster.listen_address,
+            port=node_port,
+            max_connections=max_connections(config),
+            silence_seconds=config.cluster.silence_seconds,
+            scratch_dir=config.log_dir(node_id),
+        ),
     )
     return 0
 

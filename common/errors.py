@@ -15,7 +15,7 @@ DFSError
     InternalError 500
     PeerUnreachable 502
     Unavailable 503             MetadataUnavailable, NoMasterAnswers, NotEnoughWorkers, QuorumNotReached,
-                                ChunkUnavailable, GatewayBusy, TooManyVersions, DiskFailed
+                                ChunkUnavailable, GatewayBusy, WorkerBusy, TooManyVersions, DiskFailed
     InsufficientStorage 507     DiskFull, ClusterFull
 
 The HTTP edge turns an error into RFC 9457 `application/problem+json`; the client side turns that back into the same
@@ -194,6 +194,10 @@ class GatewayBusy(Unavailable):
 
 class TooManyVersions(Unavailable):
     code, title = "too_many_versions", "The file is overwritten faster than old versions are freed"
+
+
+class WorkerBusy(Unavailable):
+    code, title = "worker_busy", "The worker moves as many chunks as its memory allows"
 
 
 class DiskFailed(Unavailable):

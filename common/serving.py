@@ -1,19 +1,17 @@
-"""Run a Flask app under a WSGI server: gunicorn, or cheroot where gunicorn does not run (Windows).
+"""Run a Flask app under our server loop: in a process of gunicorn, or standing alone where gunicorn does not run.
 
-Both stream request bodies to the app as they come; servers that spool bodies to disk first (waitress) cannot be used
-here. One process per service: the app's background threads are started in the process that serves.
+One process per service: the app's background threads are started in the process that serves, and the buffers that
+bound its memory are counted there. Both ways serve with the same loop (common/server/), so both behave alike.
 """
 
 from __future__ import annotations
 
 import contextlib
 import importlib.util
-import logging
 import signal
 import socket
-import struct
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,10 +20,10 @@ from flask import Flask
 
 from common.errors import CannotStart, DFSError
 from common.logs import EventLog
+from common.server.acceptor import Acceptor
 
-KEEP_ALIVE_SECONDS = 75
 GRACEFUL_SECONDS = 10
-HEAD_SILENCE_SECONDS = 30
+_BACKLOG = 2048
 # gunicorn's Arbiter.WORKER_BOOT_ERROR: any other status makes it start the process again, for ever.
 CANNOT_START_STATUS = 3
 
@@ -41,6 +39,20 @@ class Service:
     stop: Callable[[], None]
 
 
+@dataclass(frozen=True)
+class ServerOptions:
+    """How to serve. server: auto, gunicorn or standalone. scratch_dir: where gunicorn keeps its liveness file, which
+    would else be in /tmp.
+    """
+
+    server: str
+    address: str
+    port: int
+    max_connections: int
+    silence_seconds: float
+    scratch_dir: Path
+
+
 @contextlib.contextmanager
 def explained_start(node_id: str) -> Iterator[None]:
     """Turn what prevents a start into one line and the exit status by which gunicorn knows not to try again."""
@@ -51,52 +63,45 @@ def explained_start(node_id: str) -> Iterator[None]:
         raise SystemExit(CANNOT_START_STATUS) from None
 
 
-def serve(
-    node_id: str, build: Callable[[], Service], *, server: str, address: str, port: int, threads: int, scratch_dir: Path
-) -> None:
-    """Build the service in the serving process and serve it until SIGTERM or SIGINT.
-
-    server: auto, gunicorn or cheroot. scratch_dir: where gunicorn keeps its liveness file, which would else be in /tmp.
-    """
-    scratch_dir.mkdir(parents=True, exist_ok=True)
+def serve(node_id: str, build: Callable[[], Service], options: ServerOptions) -> None:
+    """Build the service in the serving process and serve it until SIGTERM or SIGINT."""
+    options.scratch_dir.mkdir(parents=True, exist_ok=True)
+    server = options.server
     if server == "auto":
-        server = "cheroot" if sys.platform == "win32" else "gunicorn"
-    if importlib.util.find_spec(server) is None:
-        raise SystemExit(f"the WSGI server {server} is not installed: pip install {server}")
-    if server == "cheroot":
-        _serve_with_cheroot(node_id, build, address, port, threads)
+        server = "standalone" if sys.platform == "win32" else "gunicorn"
+    if server == "gunicorn" and importlib.util.find_spec("gunicorn") is None:
+        raise SystemExit("the WSGI server gunicorn is not installed: pip install gunicorn")
+    _allow_many_files()
+    if server == "standalone":
+        _serve_alone(node_id, build, options)
     else:
-        _serve_with_gunicorn(node_id, build, address, port, threads, scratch_dir)
+        _serve_with_gunicorn(node_id, build, options)
 
 
-def _serve_with_gunicorn(
-    node_id: str, build: Callable[[], Service], address: str, port: int, threads: int, scratch_dir: Path
-) -> None:
+def _serve_with_gunicorn(node_id: str, build: Callable[[], Service], options: ServerOptions) -> None:
     from gunicorn.app.base import BaseApplication
 
-    host = f"[{address}]" if ":" in address else address
-    options: dict[str, Any] = {
-        "bind": f"{host}:{port}",
+    host = f"[{options.address}]" if ":" in options.address else options.address
+    settings: dict[str, Any] = {
+        "bind": f"{host}:{options.port}",
+        "backlog": _BACKLOG,
         "workers": 1,
-        "worker_class": "gthread",
-        "threads": threads,
-        "worker_connections": 2000,
-        "keepalive": KEEP_ALIVE_SECONDS,
+        "worker_class": "common.server.gunicorn_worker.ConnectionWorker",
+        "worker_connections": options.max_connections,
         "graceful_timeout": GRACEFUL_SECONDS,
         "timeout": 120,
-        "limit_request_line": 8190,
-        "worker_tmp_dir": str(scratch_dir),
+        "worker_tmp_dir": str(options.scratch_dir),
         "control_socket_disable": True,
         "loglevel": "warning",
-        "when_ready": lambda arbiter: _limit_silence(arbiter.LISTENERS),
         "worker_exit": lambda _arbiter, worker: worker.app.stop(),
     }
 
     class Application(BaseApplication):  # type: ignore[misc]
+        silence_seconds = options.silence_seconds
         service: Service | None = None
 
         def load_config(self) -> None:
-            for name, value in options.items():
+            for name, value in settings.items():
                 if name in self.cfg.settings:
                     self.cfg.set(name, value)
 
@@ -113,35 +118,40 @@ def _serve_with_gunicorn(
     Application().run()
 
 
-def _limit_silence(listeners: Sequence[Any]) -> None:
-    """A client that goes silent within the head of a request holds a thread; accepted sockets inherit this limit."""
-    limit = struct.pack("ll", HEAD_SILENCE_SECONDS, 0)
-    for listener in listeners:
-        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+def _serve_alone(node_id: str, build: Callable[[], Service], options: ServerOptions) -> None:
+    is_stopped = False
 
-
-def _serve_with_cheroot(node_id: str, build: Callable[[], Service], address: str, port: int, threads: int) -> None:
-    from cheroot.wsgi import Server
+    def stop(_number: int, _frame: Any) -> None:
+        nonlocal is_stopped
+        is_stopped = True
 
     with explained_start(node_id):
         service = build()
-    logging.getLogger("cheroot").setLevel(logging.WARNING)
-    server = Server(
-        (address, port), service.app, numthreads=threads, timeout=KEEP_ALIVE_SECONDS, shutdown_timeout=GRACEFUL_SECONDS
-    )
-    server.peercreds_enabled = False
-    with explained_start(node_id):
-        server.prepare()
+        family = socket.AF_INET6 if ":" in options.address else socket.AF_INET
+        listener = socket.create_server((options.address, options.port), family=family, backlog=_BACKLOG)
         service.start()
-    signal.signal(signal.SIGTERM, lambda _number, _frame: _interrupt())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    acceptor = Acceptor(
+        service.app,
+        max_connections=options.max_connections,
+        silence_seconds=options.silence_seconds,
+        report=lambda what: service.log.exception("unexpected_error", what=what),
+    )
     try:
-        server.serve()
-    except KeyboardInterrupt:
-        pass
+        acceptor.run([listener], [], lambda: not is_stopped)
     finally:
-        server.stop()
+        listener.close()
+        acceptor.stop(GRACEFUL_SECONDS)
         service.stop()
 
 
-def _interrupt() -> None:
-    raise KeyboardInterrupt
+def _allow_many_files() -> None:
+    """Every connection is a file descriptor; the usual limit of 1,024 is only the default of a higher one."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -71,8 +71,8 @@ class ClusterSettings:
     )
     server: str = setting(
         "auto",
-        "WSGI server; auto: gunicorn, on Windows cheroot",
-        choices=("auto", "gunicorn", "cheroot"),
+        "what runs the server loop; auto: gunicorn, on Windows standalone",
+        choices=("auto", "gunicorn", "standalone"),
         variable="DFS_SERVER",
     )
     silence_seconds: float = setting(
@@ -101,7 +101,9 @@ class GatewaySettings:
         is_secret=True,
         is_file_key=False,
     )
-    threads: int = setting(64, "requests served at once", minimum=2, maximum=1024)
+    max_connections: int = setting(
+        1024, "connections served at once, each by a thread; more wait, then get 503", minimum=8, maximum=20000
+    )
     buffer_count: int = setting(
         32, "chunk buffers of all transfers together; bounds the gateway's memory", minimum=4, maximum=4096
     )
@@ -123,7 +125,9 @@ class GatewaySettings:
 class MasterSettings:
     """The masters."""
 
-    threads: int = setting(16, "requests served at once", minimum=2, maximum=1024)
+    max_connections: int = setting(
+        512, "connections served at once, each by a thread; more wait, then get 503", minimum=8, maximum=20000
+    )
     lease_seconds: float = setting(3.0, "a leader that has not renewed for this long may be replaced", minimum=0.2)
     suspect_seconds: float = setting(6.0, "silence after which a worker is asked last", minimum=0.1)
     dead_seconds: float = setting(15.0, "silence after which a worker counts as dead", minimum=0.2)
@@ -144,11 +148,17 @@ class MasterSettings:
 class WorkerSettings:
     """The workers."""
 
-    threads: int = setting(32, "requests served at once", minimum=2, maximum=1024)
+    max_connections: int = setting(
+        512, "connections served at once, each by a thread; more wait, then get 503", minimum=8, maximum=20000
+    )
     data_dir: str = setting("", "folder below which each worker has its own; empty: storage/<worker_id>/data")
     reserve_bytes: int = setting(512 * MIB, "free space that is never used; at it the worker answers 507", minimum=0)
     capacity_bytes: int = setting(0, "most bytes of chunks to keep; 0: what the disk has", minimum=0)
     heartbeat_seconds: float = setting(2.0, "pause between two heartbeats", minimum=0.05)
+    window_count: int = setting(
+        16, "chunks written at once, each through a buffer of 1 MiB; bounds the worker's memory", minimum=1, maximum=1024
+    )
+    direct_io: bool = setting(True, "whether large chunks are written past the page cache, where the disk allows it")
     fsync: bool = setting(True, "whether a chunk is on the disk, not only in its cache, before it is acknowledged")
 
 

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from flask import Flask, Response, jsonify, request
+from flask import Flask
 
 from common.auth import ClusterSecret
-from common.edge import install_edge, json_body, query_flag, query_number
+from common.calls import Answer, Call, json_answer
+from common.edge import Edge, internal_guard
 from common.errors import InvalidRequest, VersionUnknown, WorkerUnknown
 from common.logs import EventLog
 from common.master_client import Located
@@ -37,40 +38,38 @@ class MasterServices:
     knows_worker: Callable[[str], bool]
 
 
-def create_app(
-    node_id: str, services: MasterServices, secret: ClusterSecret, log: EventLog, silence_seconds: float
-) -> Flask:
+def create_app(node_id: str, services: MasterServices, secret: ClusterSecret, log: EventLog) -> Flask:
     """Everything a master answers; nothing is started."""
     app = Flask(node_id)
-    install_edge(app, log, silence_seconds, secret)
-    _add_upload_routes(app, services, log)
-    _add_file_routes(app, services)
-    _add_cluster_routes(app, services)
+    edge = Edge(app, log, internal_guard(secret))
+    _add_upload_routes(edge, services, log)
+    _add_file_routes(edge, services)
+    _add_cluster_routes(edge, services)
     return app
 
 
-def _add_upload_routes(app: Flask, services: MasterServices, log: EventLog) -> None:
-    @app.post("/uploads")
-    def open_upload() -> tuple[Response, int]:
-        body = json_body(request)
+def _add_upload_routes(edge: Edge, services: MasterServices, log: EventLog) -> None:
+    @edge.route("POST", "/uploads")
+    def open_upload(call: Call) -> Answer:
+        body = call.json()
         opened = services.uploads.open(
             _optional(body, "path", str),
             _optional(body, "replication_factor", int),
             take(body, "place", int),
         )
-        return jsonify(asdict(opened)), 201
+        return json_answer(opened.to_json(), 201)
 
-    @app.post("/uploads/<upload_id>/chunks")
-    def record_chunks(upload_id: str) -> Response:
-        body = json_body(request)
+    @edge.route("POST", "/uploads/<upload_id>/chunks")
+    def record_chunks(call: Call, upload_id: str) -> Answer:
+        body = call.json()
         opened = services.uploads.record(
             upload_id, _chunks(body), take(body, "place_from", int), take(body, "place", int)
         )
-        return jsonify(asdict(opened))
+        return json_answer(opened.to_json())
 
-    @app.post("/uploads/<upload_id>/commit")
-    def commit_upload(upload_id: str) -> Response:
-        body = json_body(request)
+    @edge.route("POST", "/uploads/<upload_id>/commit")
+    def commit_upload(call: Call, upload_id: str) -> Answer:
+        body = call.json()
         file, is_new = services.committer.commit(
             upload_id,
             CommitRequest(
@@ -84,86 +83,86 @@ def _add_upload_routes(app: Flask, services: MasterServices, log: EventLog) -> N
             ),
         )
         log.info("committed", upload_id=upload_id, file_id=file.file_id, path=file.path)
-        return jsonify(file=file.to_info().to_json(), is_new=is_new)
+        return json_answer({"file": file.to_info().to_json(), "is_new": is_new})
 
-    @app.delete("/uploads/<upload_id>")
-    def abort_upload(upload_id: str) -> Response:
+    @edge.route("DELETE", "/uploads/<upload_id>")
+    def abort_upload(call: Call, upload_id: str) -> Answer:
         services.uploads.abort(upload_id)
-        return jsonify(upload_id=upload_id)
+        return json_answer({"upload_id": upload_id})
 
 
-def _add_file_routes(app: Flask, services: MasterServices) -> None:
-    @app.get("/files")
-    def list_files() -> Response:
-        status = request.args.get("status", ACTIVE)
+def _add_file_routes(edge: Edge, services: MasterServices) -> None:
+    @edge.route("GET", "/files")
+    def list_files(call: Call) -> Answer:
+        status = call.query.get("status", ACTIVE)
         if status not in (ACTIVE, DELETED):
             raise InvalidRequest(f"the parameter 'status' must be {ACTIVE} or {DELETED}, not {status!r}")
         query = ListingQuery(
-            prefix=request.args.get("prefix", ""),
-            delimiter=request.args.get("delimiter", ""),
-            limit=query_number(request, "limit", DEFAULT_LIMIT, MAX_LIMIT, minimum=1),
-            cursor=request.args.get("cursor", ""),
+            prefix=call.query.get("prefix", ""),
+            delimiter=call.query.get("delimiter", ""),
+            limit=call.number("limit", DEFAULT_LIMIT, MAX_LIMIT, minimum=1),
+            cursor=call.query.get("cursor", ""),
             status=status,
         )
-        return jsonify(services.catalog.list(query))
+        return json_answer(services.catalog.list(query))
 
-    @app.get("/paths")
-    def find_path() -> Response:
-        return _located(services.catalog.find_path(request.args.get("path", ""), _chunk_limit()))
+    @edge.route("GET", "/paths")
+    def find_path(call: Call) -> Answer:
+        return _located(services.catalog.find_path(call.query.get("path", ""), _chunk_limit(call)))
 
-    @app.get("/files/<file_id>")
-    def find_file(file_id: str) -> Response:
-        return _located(services.catalog.find(file_id, _chunk_limit()))
+    @edge.route("GET", "/files/<file_id>")
+    def find_file(call: Call, file_id: str) -> Answer:
+        return _located(services.catalog.find(file_id, _chunk_limit(call)))
 
-    @app.delete("/files/<file_id>")
-    def delete_file(file_id: str) -> Response:
-        expected = Expected(request.args.get("if_match"), request.args.get("path"))
-        return jsonify(services.catalog.delete(file_id, query_flag(request, "permanent"), expected).to_json())
+    @edge.route("DELETE", "/files/<file_id>")
+    def delete_file(call: Call, file_id: str) -> Answer:
+        expected = Expected(call.query.get("if_match"), call.query.get("path"))
+        return json_answer(services.catalog.delete(file_id, call.flag("permanent"), expected).to_json())
 
-    @app.post("/files/<file_id>/restore")
-    def restore_file(file_id: str) -> Response:
-        body = json_body(request)
+    @edge.route("POST", "/files/<file_id>/restore")
+    def restore_file(call: Call, file_id: str) -> Answer:
+        body = call.json()
         restored = services.catalog.restore(file_id, _optional(body, "version", int), _optional(body, "path", str))
-        return jsonify(restored.to_json())
+        return json_answer(restored.to_json())
 
-    @app.patch("/files/<file_id>")
-    def rename_file(file_id: str) -> Response:
-        body = json_body(request)
+    @edge.route("PATCH", "/files/<file_id>")
+    def rename_file(call: Call, file_id: str) -> Answer:
+        body = call.json()
         expected = Expected(_optional(body, "if_match", str))
-        return jsonify(services.catalog.rename(file_id, take(body, "path", str), expected).to_json())
+        return json_answer(services.catalog.rename(file_id, take(body, "path", str), expected).to_json())
 
-    @app.get("/versions/<version_id>/chunks")
-    def list_chunks(version_id: str) -> Response:
+    @edge.route("GET", "/versions/<version_id>/chunks")
+    def list_chunks(call: Call, version_id: str) -> Answer:
         if not is_version_id(version_id):
             raise VersionUnknown("a version id is 32 hexadecimal digits")
-        start = query_number(request, "start", 0, 2**32)
-        limit = query_number(request, "limit", MAX_CHUNK_PAGE, MAX_CHUNK_PAGE, minimum=1)
-        return jsonify(chunks=[asdict(chunk) for chunk in services.catalog.list_chunks(version_id, start, limit)])
+        start = call.number("start", 0, 2**32)
+        limit = call.number("limit", MAX_CHUNK_PAGE, MAX_CHUNK_PAGE, minimum=1)
+        return json_answer({"chunks": [chunk.to_json() for chunk in services.catalog.list_chunks(version_id, start, limit)])
 
 
-def _add_cluster_routes(app: Flask, services: MasterServices) -> None:
-    @app.post("/heartbeat/<worker_id>")
-    def receive_heartbeat(worker_id: str) -> Response:
+def _add_cluster_routes(edge: Edge, services: MasterServices) -> None:
+    @edge.route("POST", "/heartbeat/<worker_id>")
+    def receive_heartbeat(call: Call, worker_id: str) -> Answer:
         if not services.knows_worker(worker_id):
             raise WorkerUnknown(f"{worker_id} is not in this master's configuration", worker_id=worker_id)
-        services.membership.receive(worker_id, Heartbeat.from_json(json_body(request)))
-        return jsonify(worker_id=worker_id, epoch=services.election.leadership().epoch)
+        services.membership.receive(worker_id, Heartbeat.from_json(call.json()))
+        return json_answer({"worker_id": worker_id, "epoch": services.election.leadership().epoch})
 
-    @app.get("/current_leader")
-    def current_leader() -> Response:
-        return jsonify(asdict(services.election.leadership()))
+    @edge.route("GET", "/current_leader")
+    def current_leader(call: Call) -> Answer:
+        return json_answer(asdict(services.election.leadership()))
 
-    @app.get("/cluster")
-    def cluster() -> Response:
-        return jsonify(services.report.to_json())
-
-
-def _chunk_limit() -> int:
-    return query_number(request, "chunks", 0, MAX_CHUNK_PAGE)
+    @edge.route("GET", "/cluster")
+    def cluster(call: Call) -> Answer:
+        return json_answer(services.report.to_json())
 
 
-def _located(located: Located) -> Response:
-    return jsonify(file=located.file.to_json(), chunks=[asdict(chunk) for chunk in located.chunks])
+def _chunk_limit(call: Call) -> int:
+    return call.number("chunks", 0, MAX_CHUNK_PAGE)
+
+
+def _located(located: Located) -> Answer:
+    return json_answer({"file": located.file.to_json(), "chunks": [chunk.to_json() for chunk in located.chunks]})
 
 
 def _chunks(body: Mapping[str, Any]) -> tuple[StoredChunk, ...]:

@@ -72,7 +72,7 @@ def build_master(config: Config, master_id: str) -> Service:
         store.close()
         log.info("stopped")
 
-    app = create_app(master_id, services, secret, log, config.cluster.silence_seconds)
+    app = create_app(master_id, services, secret, log)
     return Service(master_id, app, log, start, stop)
 
 
@@ -89,7 +89,7 @@ def main(arguments: Sequence[str]) -> int:
         build_master,
         options.node_id,
         port=lambda config: config.masters[options.node_id].port,
-        threads=lambda config: config.master.threads,
+        max_connections=lambda config: config.master.max_connections,
         is_check=options.check,
     )
 

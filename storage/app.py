@@ -2,48 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import BinaryIO
-
-from flask import Flask, Response, jsonify, request
+from flask import Flask
 
 from common.auth import ClusterSecret
-from common.bodies import BodyReader
-from common.edge import install_edge, json_body
+from common.calls import Answer, Call, Started, json_answer
+from common.edge import Edge, internal_guard
 from common.errors import ChunkCorrupt, ChunkMissing, InvalidRequest
 from common.logs import EventLog
 from common.ranges import ByteRange, parse_range
 from common.records import is_chunk_id
 from common.worker_client import CHECKSUM_HEADER, DIGESTS_HEADER, EPOCH_HEADER, encode_digests
 from storage.chunk_file import ChunkHeader
-from storage.chunk_store import ChunkStore
+from storage.chunk_store import MAX_CHUNK_BYTES, ChunkStore
 from storage.epoch import EpochGate
 
-_PIECE_BYTES = 1024 * 1024
-MAX_CHUNK_BYTES = 64 * 1024 * 1024
 
-
-def create_app(
-    node_id: str, store: ChunkStore, epochs: EpochGate, secret: ClusterSecret, log: EventLog, silence_seconds: float
-) -> Flask:
+def create_app(node_id: str, store: ChunkStore, epochs: EpochGate, secret: ClusterSecret, log: EventLog) -> Flask:
     """Everything the worker answers; nothing is started."""
     app = Flask(node_id)
-    install_edge(app, log, silence_seconds, secret)
+    edge = Edge(app, log, internal_guard(secret))
 
-    @app.put("/chunks/<chunk_id>")
-    def put_chunk(chunk_id: str) -> tuple[Response, int]:
+    @edge.route("PUT", "/chunks/<chunk_id>")
+    def put_chunk(call: Call, chunk_id: str) -> Answer:
         _check_id(chunk_id)
-        body = BodyReader(request.environ)
+        body = call.body
         if body.length is None or not 0 < body.length <= MAX_CHUNK_BYTES:
             raise InvalidRequest(f"a chunk needs a Content-Length from 1 to {MAX_CHUNK_BYTES}")
-        checksum = request.headers.get(CHECKSUM_HEADER)
+        checksum = call.headers.get(CHECKSUM_HEADER)
         if not checksum:
             raise InvalidRequest(f"a chunk needs the header {CHECKSUM_HEADER}")
-        store.write(chunk_id, body.read, body.length, checksum.lower())
-        return jsonify(chunk_id=chunk_id, size_bytes=body.length, checksum=checksum.lower()), 201
+        store.write(chunk_id, body, body.length, checksum.lower())
+        return json_answer({"chunk_id": chunk_id, "size_bytes": body.length, "checksum": checksum.lower()}, 201)
 
-    @app.get("/chunks/<chunk_id>")
-    def get_chunk(chunk_id: str) -> Response:
+    @edge.route("GET", "/chunks/<chunk_id>")
+    def get_chunk(call: Call, chunk_id: str) -> Answer:
         """The data or one range of it; HEAD answers the same without the bytes."""
         _check_id(chunk_id)
         opened = store.open(chunk_id)
@@ -53,43 +45,47 @@ def create_app(
             log.warning("chunk_quarantined", chunk_id=chunk_id, reason=error.detail)
             raise ChunkMissing(f"the replica of chunk {chunk_id} was damaged and is in quarantine") from error
         try:
-            wanted = parse_range(request.headers.get("Range"), header.size_bytes)
+            wanted = parse_range(call.headers.get("Range"), header.size_bytes)
             span = wanted or ByteRange(0, header.size_bytes)
-            pieces = iter(()) if request.method == "HEAD" else _read_span(store, chunk_id, file, span)
-            response = Response(pieces, status=206 if wanted else 200, mimetype="application/octet-stream")
-            _describe(response, header, span, wanted is not None)
+            headers = _headers(header, span, wanted is not None)
+            pieces = None if call.method == "HEAD" else Started(store.read_span(chunk_id, file, span))
         except BaseException:
             opened.__exit__(None, None, None)
             raise
-        response.call_on_close(lambda: opened.__exit__(None, None, None))
-        return response
 
-    @app.delete("/chunks/<chunk_id>")
-    def delete_chunk(chunk_id: str) -> Response:
+        def close() -> None:
+            if pieces is not None:
+                pieces.close()
+            opened.__exit__(None, None, None)
+
+        return Answer(206 if wanted else 200, headers, pieces or (), close)
+
+    @edge.route("DELETE", "/chunks/<chunk_id>")
+    def delete_chunk(call: Call, chunk_id: str) -> Answer:
         """Free one chunk; an order, so it carries the leader's epoch."""
         _check_id(chunk_id)
-        _admit_order(epochs)
-        return jsonify(deleted=store.delete([chunk_id]))
+        _admit_order(call, epochs)
+        return json_answer({"deleted": store.delete([chunk_id])})
 
-    @app.post("/chunks/delete")
-    def delete_chunks() -> Response:
+    @edge.route("POST", "/chunks/delete")
+    def delete_chunks(call: Call) -> Answer:
         """Free many chunks by one order."""
-        chunk_ids = json_body(request).get("chunk_ids")
+        chunk_ids = call.json().get("chunk_ids")
         if not isinstance(chunk_ids, list):
             raise InvalidRequest("the field 'chunk_ids' must be a list")
         for chunk_id in chunk_ids:
             _check_id(chunk_id)
-        _admit_order(epochs)
-        return jsonify(deleted=store.delete(chunk_ids))
+        _admit_order(call, epochs)
+        return json_answer({"deleted": store.delete(chunk_ids)})
 
-    @app.post("/chunks/<chunk_id>/verify")
-    def verify_chunk(chunk_id: str) -> Response:
+    @edge.route("POST", "/chunks/<chunk_id>/verify")
+    def verify_chunk(_call: Call, chunk_id: str) -> Answer:
         """Re-read a replica from the disk; a damaged one goes into quarantine."""
         _check_id(chunk_id)
         is_intact = store.verify(chunk_id)
         if not is_intact:
             log.warning("chunk_quarantined", chunk_id=chunk_id, reason="asked to verify")
-        return jsonify(chunk_id=chunk_id, is_intact=is_intact)
+        return json_answer({"chunk_id": chunk_id, "is_intact": is_intact})
 
     return app
 
@@ -99,34 +95,22 @@ def _check_id(chunk_id: object) -> None:
         raise InvalidRequest("a chunk id is 32 hexadecimal digits, '-', 8 hexadecimal digits")
 
 
-def _admit_order(epochs: EpochGate) -> None:
-    text = request.headers.get(EPOCH_HEADER, "")
+def _admit_order(call: Call, epochs: EpochGate) -> None:
+    text = call.headers.get(EPOCH_HEADER, "")
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
         raise InvalidRequest(f"an order needs the leader's epoch in the header {EPOCH_HEADER}")
     epochs.admit(int(text))
 
 
-def _describe(response: Response, header: ChunkHeader, span: ByteRange, is_partial: bool) -> None:
-    response.content_length = span.length
-    response.headers["Accept-Ranges"] = "bytes"
-    response.headers["ETag"] = f'"{header.checksum}"'
-    response.headers[CHECKSUM_HEADER] = header.checksum
-    response.headers[DIGESTS_HEADER] = encode_digests(header.digests)
+def _headers(header: ChunkHeader, span: ByteRange, is_partial: bool) -> list[tuple[str, str]]:
+    headers = [
+        ("Content-Type", "application/octet-stream"),
+        ("Content-Length", str(span.length)),
+        ("Accept-Ranges", "bytes"),
+        ("ETag", f'"{header.checksum}"'),
+        (CHECKSUM_HEADER, header.checksum),
+        (DIGESTS_HEADER, encode_digests(header.digests)),
+    ]
     if is_partial:
-        response.headers["Content-Range"] = span.content_range(header.size_bytes)
-
-
-def _read_span(store: ChunkStore, chunk_id: str, file: BinaryIO, span: ByteRange) -> Iterator[bytes]:
-    """The bytes of the span; ends early where the disk does, which the reader notices by Content-Length."""
-    file.seek(span.start)
-    missing = span.length
-    while missing:
-        try:
-            piece = file.read(min(_PIECE_BYTES, missing))
-        except OSError:
-            piece = b""
-        if not piece:
-            store.verify(chunk_id)
-            return
-        missing -= len(piece)
-        yield piece
+        headers.append(("Content-Range", span.content_range(header.size_bytes)))
+    return headers

@@ -8,21 +8,41 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import mmap
 import os
 import secrets
 import shutil
 import threading
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from common.checksums import BLOCK_SIZE_BYTES, ChunkHasher, checksum_of, verify_blocks
+from common.bodies import ByteSource
+from common.checksums import (
+    BLOCK_SIZE_BYTES,
+    Buffer,
+    block_digests,
+    checksum_of,
+    digest_list_size,
+    verify_blocks,
+)
 from common.durable import TEMPORARY_SUFFIX, StagedFile, move_durably, sync_directory
 from common.errors import ChunkConflict, ChunkCorrupt, ChunkMissing, DFSError, DiskFailed, DiskFull, IncompleteBody
-from storage.chunk_file import ChunkHeader, encode_tail, file_size, read_header
+from common.ranges import ByteRange
+from storage.chunk_file import ALIGNMENT, ChunkHeader, encode_tail, file_size, read_header
+from storage.windows import WindowPool
 
+WINDOW_BYTES = 1024 * 1024
+WINDOW_WAIT_SECONDS = 5.0
+READ_WINDOW_BYTES = 256 * 1024
+# Up to this length a span is read in one piece of its own, without a window.
+SMALL_READ_BYTES = 64 * 1024
+MAX_CHUNK_BYTES = 64 * 1024 * 1024
+# Smaller ones stay in the page cache: they are cheap to write and likely to be read soon.
+DIRECT_MIN_BYTES = 512 * 1024
+_LONGEST_TAIL = digest_list_size(MAX_CHUNK_BYTES) + 2 * ALIGNMENT
 _PIECE_BYTES = 1024 * 1024
 _FOLDERS = 256
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
@@ -42,13 +62,29 @@ class Usage:
 class ChunkStore:
     """The chunks of one worker. Safe for any number of threads of one process."""
 
-    def __init__(self, root: Path, *, reserve_bytes: int, capacity_bytes: int = 0, is_synced: bool = True) -> None:
-        """reserve_bytes: free space that is never used. capacity_bytes: most to keep; 0: what the disk has."""
+    def __init__(
+        self,
+        root: Path,
+        *,
+        reserve_bytes: int,
+        capacity_bytes: int = 0,
+        is_synced: bool = True,
+        is_direct: bool = True,
+        window_count: int = 16,
+    ) -> None:
+        """reserve_bytes: free space that is never used. capacity_bytes: most to keep; 0: what the disk has.
+
+        is_direct: large chunks are written past the page cache where the file system allows it. window_count: chunks
+        written at once, each through a buffer of WINDOW_BYTES.
+        """
         self._chunks = root / "chunks"
         self._quarantine = root / "quarantine"
         self._reserve_bytes = reserve_bytes
         self._capacity_bytes = capacity_bytes
         self._is_synced = is_synced
+        self._is_direct = is_direct
+        self._windows = WindowPool(window_count, WINDOW_BYTES + _LONGEST_TAIL, WINDOW_WAIT_SECONDS)
+        self._read_windows = WindowPool(2 * window_count, READ_WINDOW_BYTES, WINDOW_WAIT_SECONDS)
         self._lock = threading.Lock()
         self._used_bytes = 0
         self._chunk_count = 0
@@ -76,25 +112,25 @@ class ChunkStore:
         self._quarantined_count = sum(1 for _ in self._quarantine.iterdir())
         return removed
 
-    def write(self, chunk_id: str, read: Callable[[int], bytes], size_bytes: int, checksum: str) -> None:
+    def write(self, chunk_id: str, source: ByteSource, size_bytes: int, checksum: str) -> None:
         """Store one chunk so that it survives a power cut.
 
-        read: gives up to that many next bytes of the body, b"" at its end. Raises ChunkCorrupt when the bytes do not
-        match `checksum` and IncompleteBody when there are fewer (nothing is kept), DiskFull at the reserve,
-        DiskFailed when the disk refuses, ChunkConflict when the id exists with another checksum. Repeating the call
-        with the same id and bytes is safe: the bytes are written again, so even a damaged copy is made good.
+        Raises ChunkCorrupt when the bytes do not match `checksum` and IncompleteBody when there are fewer (nothing is
+        kept), DiskFull at the reserve, WorkerBusy when no window is free, DiskFailed when the disk refuses,
+        ChunkConflict when the id exists with another checksum. Repeating the call with the same id and bytes is safe:
+        the bytes are written again, so even a damaged copy is made good.
         """
         with _disk_errors():
             self._refuse_conflict(chunk_id, checksum)
+        is_direct = self._is_direct and size_bytes >= DIRECT_MIN_BYTES
         with (
             self._room_for(size_bytes),
+            self._windows.window() as window,
             _disk_errors(),
-            StagedFile(self._path(chunk_id), is_synced=self._is_synced) as staged,
+            StagedFile(self._path(chunk_id), is_synced=self._is_synced, is_direct=is_direct) as staged,
         ):
-            digests = _copy_hashing(read, staged, size_bytes)
-            if checksum_of(digests) != checksum:
+            if _copy_hashing(source, staged, window, size_bytes) != checksum:
                 raise ChunkCorrupt("the bytes received do not match the checksum sent with them", expected=checksum)
-            staged.write(encode_tail(size_bytes, digests))
             staged.sync()
             with self._lock:
                 self._refuse_conflict(chunk_id, checksum)
@@ -107,7 +143,7 @@ class ChunkStore:
 
     @contextlib.contextmanager
     def open(self, chunk_id: str) -> Iterator[tuple[BinaryIO, ChunkHeader]]:
-        """Yield the file, at its first byte of data, and what it says of itself.
+        """Yield the file and what it says of itself.
 
         Raises ChunkMissing; ChunkCorrupt after putting a file that cannot be trusted into quarantine. The data itself
         is not verified here: whoever gets it compares it with the digests.
@@ -125,6 +161,29 @@ class ChunkStore:
                 self._put_in_quarantine(chunk_id, os.fstat(file.fileno()))
                 raise
             yield file, header
+
+    def read_span(self, chunk_id: str, file: BinaryIO, span: ByteRange) -> Generator[Buffer, None, None]:
+        """The bytes of a span of an open chunk file, each piece valid until the next is asked for.
+
+        Ends early where the disk does, which the reader notices by the missing bytes; the chunk is then verified.
+        """
+        if span.length <= SMALL_READ_BYTES:
+            piece = _read_at(file, span.start, bytearray(span.length))
+            if len(piece) < span.length:
+                self.verify(chunk_id)
+            yield piece
+            return
+        _read_ahead(file, span)
+        with self._read_windows.window() as window:
+            start = span.start
+            while start < span.stop:
+                length = min(READ_WINDOW_BYTES, span.stop - start)
+                piece = _read_at(file, start, memoryview(window)[:length])
+                yield piece
+                if len(piece) < length:
+                    self.verify(chunk_id)
+                    return
+                start += length
 
     def verify(self, chunk_id: str) -> bool:
         """Re-read a chunk from the disk; a damaged one goes into quarantine. Raises ChunkMissing."""
@@ -222,27 +281,61 @@ class ChunkStore:
                 yield from entries
 
 
-def _copy_hashing(read: Callable[[int], bytes], staged: StagedFile, size_bytes: int) -> bytes:
-    """Write exactly `size_bytes` from `read`; returns the block digests."""
-    hasher = ChunkHasher()
+def _copy_hashing(source: ByteSource, staged: StagedFile, window: mmap.mmap, size_bytes: int) -> str:
+    """Write exactly `size_bytes` from `source`, window by window, and the tail; returns the chunk's checksum."""
+    view = memoryview(window)
+    digests: list[bytes] = []
     missing = size_bytes
-    while missing:
-        piece = read(min(_PIECE_BYTES, missing))
-        if not piece:
-            raise IncompleteBody(f"the chunk ended {missing} bytes early")
-        hasher.update(piece)
-        staged.write(piece)
-        missing -= len(piece)
-    return hasher.digests()
+    while True:
+        length = min(missing, WINDOW_BYTES)
+        _fill(source, window, length, missing)
+        digests.append(block_digests(view[:length]))
+        missing -= length
+        if not missing:
+            break
+        staged.write(view[:length])
+    tail = encode_tail(size_bytes, b"".join(digests))
+    window[length : length + len(tail)] = tail
+    staged.write(view[: length + len(tail)])
+    return checksum_of(b"".join(digests))
+
+
+def _fill(source: ByteSource, window: mmap.mmap, length: int, missing: int) -> None:
+    filled = 0
+    while filled < length:
+        count = source.fill(window, filled, length)
+        if not count:
+            raise IncompleteBody(f"the chunk ended {missing - filled} bytes early")
+        filled += count
 
 
 def _verify_data(file: BinaryIO, header: ChunkHeader) -> None:
+    file.seek(0)
     for start in range(0, header.size_bytes, _PIECE_BYTES):
         length = min(_PIECE_BYTES, header.size_bytes - start)
         piece = file.read(length)
         if len(piece) != length:
             raise ChunkCorrupt("the chunk file ended early")
         verify_blocks(piece, header.digests, start // BLOCK_SIZE_BYTES)
+
+
+def _read_at(file: BinaryIO, start: int, buffer: bytearray | memoryview) -> memoryview:
+    """What the disk gives from `start` on, read into `buffer`; shorter where the file ends or cannot be read."""
+    view, filled = memoryview(buffer), 0
+    try:
+        file.seek(start)
+        while filled < len(view) and (count := file.readinto(view[filled:])):  # type: ignore[attr-defined]
+            filled += count
+    except OSError:
+        pass
+    return view[:filled]
+
+
+def _read_ahead(file: BinaryIO, span: ByteRange) -> None:
+    """Have the disk fetch all of the span while its beginning is sent."""
+    if hasattr(os, "posix_fadvise"):
+        with contextlib.suppress(OSError):
+            os.posix_fadvise(file.fileno(), span.start, span.length, os.POSIX_FADV_WILLNEED)
 
 
 def _size_or_none(path: Path) -> int | None:

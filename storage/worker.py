@@ -36,6 +36,8 @@ def build_worker(config: Config, worker_id: str) -> Service:
         reserve_bytes=config.worker.reserve_bytes,
         capacity_bytes=config.worker.capacity_bytes,
         is_synced=config.worker.fsync,
+        is_direct=config.worker.direct_io,
+        window_count=config.worker.window_count,
     )
     epochs = EpochGate(data_dir / "epoch")
     folder = FolderLock(data_dir, worker_id)
@@ -63,7 +65,7 @@ def build_worker(config: Config, worker_id: str) -> Service:
         folder.release()
         log.info("stopped")
 
-    app = create_app(worker_id, store, epochs, secret, log, config.cluster.silence_seconds)
+    app = create_app(worker_id, store, epochs, secret, log)
     return Service(worker_id, app, log, start, stop)
 
 
@@ -74,7 +76,7 @@ def main(worker_id: str, arguments: Sequence[str]) -> int:
         build_worker,
         worker_id,
         port=lambda config: config.workers[worker_id].port,
-        threads=lambda config: config.worker.threads,
+        max_connections=lambda config: config.worker.max_connections,
         is_check=options.check,
     )
 

@@ -1,0 +1,323 @@
+"""Serve one connection: read a request, call the WSGI app, send its answer, keep on.
+
+An answer goes out in one send where it fits, its body straight from the buffers that the app gives; a piece may be any
+buffer and is not touched after the next one was asked for. Every wait has a limit: for the next request, for the rest
+of its head, and for each piece of a body in either direction.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from common.errors import DFSError
+from common.server.body import ConnectionReader, RequestBody
+from common.server.head import Refused, RequestHead, parse_head
+
+KEEP_ALIVE_SECONDS = 75.0
+HEAD_SECONDS = 30.0
+MAX_HEAD_BYTES = 64 * 1024
+_RECEIVE_BYTES = 64 * 1024
+# The most that one send takes: each has the whole silence limit to get rid of it.
+_SEND_BYTES = 1024 * 1024
+# An answer whose first piece is at most this large goes out in one packet with its head.
+_JOIN_BYTES = 64 * 1024
+_LINGER_BYTES = 16 * 1024 * 1024
+_LINGER_SECONDS = 5.0
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_REASONS = {status.value: status.phrase for status in HTTPStatus}
+WSGIApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[Any]]
+
+
+class PeerGone(Exception):
+    """The client closed the connection, broke off or went silent."""
+
+
+class Connection:
+    """One client's connection; `serve` returns when it is over."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        client: Any,
+        app: WSGIApp,
+        silence_seconds: float,
+        report: Callable[[str], None],
+    ) -> None:
+        """silence_seconds: for each piece of a body; the app may set another on `dfs.socket`. report: takes a traceback."""
+        self.sock = sock
+        self.is_idle = True
+        self._app = app
+        self._silence_seconds = silence_seconds
+        self._report = report
+        self._reader = ConnectionReader(sock)
+        self._is_stopping = False
+        local = sock.getsockname()
+        self._base = {
+            "wsgi.version": (1, 0),
+            "wsgi.url_scheme": "http",
+            "wsgi.errors": sys.stderr,
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": False,
+            "wsgi.run_once": False,
+            "wsgi.input_terminated": True,
+            "SCRIPT_NAME": "",
+            "SERVER_NAME": local[0],
+            "SERVER_PORT": str(local[1]),
+            "REMOTE_ADDR": client[0],
+            "REMOTE_PORT": str(client[1]),
+            "dfs.socket": sock,
+        }
+
+    def serve(self) -> None:
+        """Answer requests until either side ends the connection."""
+        try:
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            while not self._is_stopping and self._serve_one():
+                pass
+        except (PeerGone, OSError):
+            pass
+        finally:
+            with contextlib.suppress(OSError):
+                self.sock.close()
+
+    def stop(self) -> None:
+        """Take no further request; a request that is under way is finished."""
+        self._is_stopping = True
+        if self.is_idle:
+            with contextlib.suppress(OSError):
+                self.sock.shutdown(socket.SHUT_RD)
+
+    def break_off(self) -> None:
+        """End the connection now."""
+        with contextlib.suppress(OSError):
+            self.sock.shutdown(socket.SHUT_RDWR)
+
+    def _serve_one(self) -> bool:
+        """One request; returns whether another may follow."""
+        block = self._read_head()
+        if block is None:
+            return False
+        self.sock.settimeout(self._silence_seconds)
+        try:
+            head = parse_head(block)
+        except Refused as refused:
+            self._refuse(refused)
+            return False
+        body = RequestBody(self._reader, head.length, self._send_continue if head.expects_continue else _nothing)
+        exchange = _Exchange(self.sock, head, self._is_stopping)
+        is_whole = self._run_app(exchange, self._environ(head, body))
+        self.is_idle = True
+        if is_whole and exchange.keeps_alive and body.is_ended:
+            return True
+        self._linger(body)
+        return False
+
+    def _read_head(self) -> bytes | None:
+        """The bytes of the next head; None when the client has no more to ask."""
+        self.sock.settimeout(KEEP_ALIVE_SECONDS)
+        received = self._reader.receive(_RECEIVE_BYTES)
+        self.is_idle = False
+        give_up_at = 0.0
+        while (end := received.find(b"\r\n\r\n")) < 0:
+            if not received:
+                return None
+            if received.startswith(b"\r\n"):
+                # An empty line before a request is to be passed over (RFC 9112, 2.2).
+                received = received[2:]
+                if received:
+                    continue
+            if len(received) > MAX_HEAD_BYTES:
+                self._refuse(Refused(431, f"the head is longer than {MAX_HEAD_BYTES} bytes"))
+                return None
+            now = time.monotonic()
+            give_up_at = give_up_at or now + HEAD_SECONDS
+            self.sock.settimeout(max(0.001, give_up_at - now))
+            piece = self._reader.receive(_RECEIVE_BYTES)
+            if not piece:
+                return None
+            received += piece
+        if end + 4 < len(received):
+            self._reader.put_back(received[end + 4 :])
+        return received[:end].lstrip(b"\r\n")
+
+    def _environ(self, head: RequestHead, body: RequestBody) -> dict[str, Any]:
+        path, _, query = head.target.partition("?")
+        if not path.startswith("/"):
+            # The absolute form, http://host/path, is what proxies send (RFC 9112, 3.2.2).
+            path = "/" + path.partition("://")[2].partition("/")[2]
+        environ = self._base.copy()
+        environ["REQUEST_METHOD"] = head.method
+        environ["SERVER_PROTOCOL"] = "HTTP/1.1" if head.is_http_11 else "HTTP/1.0"
+        environ["RAW_URI"] = head.target
+        environ["PATH_INFO"] = unquote_to_bytes(path.encode("latin-1")).decode("latin-1") if "%" in path else path
+        environ["QUERY_STRING"] = query
+        environ["wsgi.input"] = body
+        environ["dfs.fields"] = head.fields
+        for name, value in head.fields.items():
+            # A client's "X_Y" must not pass for "X-Y": both would be HTTP_X_Y.
+            if "_" not in name:
+                environ["HTTP_" + name.upper().replace("-", "_")] = value
+        if "content-length" in head.fields:
+            environ["CONTENT_LENGTH"] = environ.pop("HTTP_CONTENT_LENGTH")
+        if "content-type" in head.fields:
+            environ["CONTENT_TYPE"] = environ.pop("HTTP_CONTENT_TYPE")
+        return environ
+
+    def _run_app(self, exchange: _Exchange, environ: dict[str, Any]) -> bool:
+        """Call the app and send what it answers; returns whether the client got a whole answer."""
+        answer: Iterable[Any] | None = None
+        try:
+            answer = self._app(environ, exchange.start_response)
+            for piece in answer:
+                exchange.send(piece)
+            exchange.finish()
+        except PeerGone:
+            return False
+        except Exception:
+            self._report(f"{exchange.head.method} {exchange.head.target}")
+            if not exchange.is_head_sent:
+                self._refuse(Refused(500, "the request failed"))
+            return False
+        finally:
+            close = getattr(answer, "close", None)
+            if close is not None:
+                close()
+        return exchange.is_whole
+
+    def _refuse(self, refused: Refused) -> None:
+        """Answer what never reached the app; the connection is closed afterwards."""
+        problem = {"title": "The request cannot be served", "status": refused.status, "code": "malformed_request"}
+        text = json.dumps({**problem, "detail": refused.detail}).encode() + b"\n"
+        head = (
+            f"HTTP/1.1 {refused.status} {_REASONS[refused.status]}\r\nContent-Type: application/problem+json\r\n"
+            f"Content-Length: {len(text)}\r\nConnection: close\r\n\r\n"
+        )
+        _send_all(self.sock, head.encode() + text)
+        self._linger(None)
+
+    def _send_continue(self) -> None:
+        _send_all(self.sock, _CONTINUE)
+
+    def _linger(self, body: RequestBody | None) -> None:
+        """Read on for a while before closing: a close with unread bytes makes the client lose the answer
+        (RFC 9112, 9.6). A client that was never told to send its body is not waited for.
+        """
+        if body is not None and body.is_ended:
+            return
+        with contextlib.suppress(OSError):
+            self.sock.shutdown(socket.SHUT_WR)
+            give_up_at = time.monotonic() + _LINGER_SECONDS
+            left = _LINGER_BYTES
+            while left > 0 and (seconds := give_up_at - time.monotonic()) > 0:
+                self.sock.settimeout(seconds)
+                piece = self.sock.recv(_RECEIVE_BYTES)
+                if not piece:
+                    return
+                left -= len(piece)
+
+
+class _Exchange:
+    """One answer on its way out."""
+
+    def __init__(self, sock: socket.socket, head: RequestHead, is_stopping: bool) -> None:
+        self.head = head
+        self.keeps_alive = head.keeps_alive and not is_stopping
+        self.is_head_sent = False
+        self._sock = sock
+        self._head = b""
+        self._has_body = head.method != "HEAD"
+        self._is_chunked = False
+        self._left: int | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether as much was sent as the head promises."""
+        return self.is_head_sent and not self._left
+
+    def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> None:
+        """WSGI's callback."""
+        if exc_info is not None and self.is_head_sent:
+            raise exc_info[1].with_traceback(exc_info[2])
+        lines = [f"HTTP/1.1 {status}"]
+        length: int | None = None
+        for name, value in headers:
+            lowered = name.lower()
+            if lowered == "content-length":
+                length = int(value)
+            elif lowered == "connection":
+                self.keeps_alive = self.keeps_alive and "close" not in value.lower()
+                continue
+            lines.append(f"{name}: {value}")
+        if status[:3] in ("204", "304"):
+            self._has_body = False
+        elif length is None and self._has_body:
+            self._is_chunked = self.head.is_http_11
+            if self._is_chunked:
+                lines.append("Transfer-Encoding: chunked")
+            else:
+                self.keeps_alive = False
+        self._left = length if self._has_body else 0
+        if not self.keeps_alive:
+            lines.append("Connection: close")
+        elif not self.head.is_http_11:
+            lines.append("Connection: keep-alive")
+        block = "\r\n".join(lines)
+        if block.count("\r") != len(lines) - 1 or block.count("\n") != len(lines) - 1:
+            raise ValueError("a header of the answer has a line break")
+        self._head = (block + "\r\n\r\n").encode("latin-1")
+
+    def send(self, piece: Any) -> None:
+        view = memoryview(piece)
+        if not view or not self._has_body:
+            return
+        if self._is_chunked:
+            self._send_head_with(b"%x\r\n" % len(view))
+            _send_all(self._sock, view)
+            _send_all(self._sock, b"\r\n")
+            return
+        if self._left is not None:
+            if len(view) > self._left:
+                raise ValueError("the answer is longer than its Content-Length")
+            self._left -= len(view)
+        if self.is_head_sent:
+            _send_all(self._sock, view)
+        elif len(view) <= _JOIN_BYTES:
+            self._send_head_with(bytes(view))
+        else:
+            self._send_head_with(b"")
+            _send_all(self._sock, view)
+
+    def finish(self) -> None:
+        """The app has no more to say."""
+        end = b"0\r\n\r\n" if self._is_chunked else b""
+        if not self.is_head_sent or end:
+            self._send_head_with(end)
+
+    def _send_head_with(self, first: bytes) -> None:
+        if self.is_head_sent:
+            _send_all(self._sock, first)
+            return
+        self.is_head_sent = True
+        _send_all(self._sock, self._head + first)
+
+
+def _send_all(sock: socket.socket, piece: Any) -> None:
+    """Send all of it. Not socket.sendall: its time-out is for the whole, and a slow client is no silent one."""
+    view = memoryview(piece)
+    try:
+        while view:
+            view = view[sock.send(view[:_SEND_BYTES]) :]
+    except OSError as error:
+        raise PeerGone(str(error)) from error
+
+
+def _nothing() -> None:
+    """No interim answer is due."""
