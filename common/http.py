@@ -1,111 +1,38 @@
 """Pooled HTTP connections between the services: one client for chunks and for JSON alike.
 
-It knows how to keep connections, to notice stale ones, to read an answer into a given buffer, and to let another
-thread break off a call. It does not know what is said over them: see `master_client.py` and `worker_client.py`.
-Every failure to get a whole answer is PeerUnreachable; an error answer is raised as the class that the peer named.
+It knows how to keep connections, to notice stale ones, when to send a request again, and what an answer's status
+means. It does not know what is said over them: see `master_client.py` and `worker_client.py`; nor how: `answers.py`,
+`connections.py` and `wire.py`. Every failure to get a whole answer is PeerUnreachable; an error answer is raised as
+the class that the peer named.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import http.client
-import io
 import json
-import socket
 import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from common.answers import MAX_JSON_BYTES, Answer, read_answer
 from common.checksums import Buffer
-from common.errors import PeerUnreachable, error_from_problem
+from common.connections import Abort, Connection, NotConnected
+from common.errors import DFSError, PeerUnreachable, error_from_problem
 from common.request_ids import HEADER as REQUEST_ID_HEADER
 from common.request_ids import current_request_id
+from common.wire import MalformedHead, request_head
 
-MAX_JSON_BYTES = 16 * 1024 * 1024
+__all__ = ["MAX_JSON_BYTES", "Abort", "Answer", "HttpPool"]
+
 CONNECT_TIMEOUT_SECONDS = 2.0
 # Servers keep an idle connection for 75 s (common/serving.py); ours must give up first.
 IDLE_SECONDS = 30.0
 MAX_IDLE_PER_HOST = 64
-_READ_PIECE = 256 * 1024
-
-
-class Abort:
-    """Lets one thread break off a call that another thread is in."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._socket: socket.socket | None = None
-        self._is_aborted = False
-
-    @property
-    def is_aborted(self) -> bool:
-        return self._is_aborted
-
-    def abort(self) -> None:
-        """Make the call fail with PeerUnreachable at once; also one that has not started yet."""
-        with self._lock:
-            self._is_aborted = True
-            _shut_down(self._socket)
-
-    def attach(self, sock: socket.socket | None) -> None:
-        with self._lock:
-            self._socket = sock
-            if self._is_aborted:
-                _shut_down(sock)
-
-    def detach(self) -> None:
-        with self._lock:
-            self._socket = None
-
-
-class Answer:
-    """A response whose head has been read; the body is read once, whole."""
-
-    def __init__(self, response: http.client.HTTPResponse) -> None:
-        self._response = response
-        self.status = response.status
-        self.headers = response.headers
-
-    def read_into(self, view: memoryview) -> int:
-        """Fill `view` from the body; returns how much came, which is less only at the body's end."""
-        filled = 0
-        while filled < len(view) and (got := self._response.readinto(view[filled:])):
-            filled += got
-        if filled < len(view):
-            self._require_whole()
-        return filled
-
-    def read(self, limit: int = MAX_JSON_BYTES) -> bytes:
-        """The whole body; raises ValueError when it is larger than `limit`."""
-        body = bytearray()
-        while piece := self._response.read(_READ_PIECE):
-            body += piece
-            if len(body) > limit:
-                raise ValueError(f"the answer is larger than {limit} bytes")
-        self._require_whole()
-        return bytes(body)
-
-    def json(self) -> dict[str, Any]:
-        try:
-            value = json.loads(self.read())
-        except RecursionError:
-            raise ValueError("the answer is nested too deeply") from None
-        if not isinstance(value, dict):
-            raise ValueError("the answer is not a JSON object")
-        return value
-
-    def _require_whole(self) -> None:
-        """http.client ends a body that was cut short without an error, but knows what is missing."""
-        if self._response.length:
-            raise http.client.IncompleteRead(b"", self._response.length)
-
-    def is_complete(self) -> bool:
-        """Whether nothing is left, so that the connection can carry another call."""
-        return self._response.isclosed() and not self._response.will_close
+_SCHEME = "http://"
 
 
 class HttpPool:
@@ -115,7 +42,7 @@ class HttpPool:
         """headers: what every request carries, such as the cluster's secret."""
         self._headers = dict(headers)
         self._lock = threading.Lock()
-        self._idle: dict[str, deque[tuple[http.client.HTTPConnection, float]]] = {}
+        self._idle: dict[str, deque[tuple[Connection, float]]] = {}
 
     @contextlib.contextmanager
     def call(
@@ -134,31 +61,30 @@ class HttpPool:
         drips is given up after six times as long. A request on a kept
         connection that the peer had closed is sent again once on a new one, so every request must be repeatable.
         """
-        parts = urlsplit(url)
         deadline = time.monotonic() + 6 * timeout_seconds
-        all_headers = {**self._headers, REQUEST_ID_HEADER: current_request_id(), **(headers or {})}
-        target = parts.path + (f"?{parts.query}" if parts.query else "")
-        connection: http.client.HTTPConnection | None = None
+        base, target = _split(url)
+        request: _Request | None = None
+        connection: Connection | None = None
         answer: Answer | None = None
         try:
-            connection, response = self._send(
-                parts.netloc, method, target, all_headers, body, timeout_seconds, deadline, abort
-            )
-            answer = Answer(response)
+            peer = _peer(base)
+            fields = {**self._headers, REQUEST_ID_HEADER: current_request_id(), **(headers or {})}
+            head = request_head(method, target, peer.netloc, fields, None if body is None else len(body))
+            request = _Request(peer, method, head, body, timeout_seconds, deadline, abort)
+            connection, answer = self._send(request)
             if answer.status >= 400:
                 raise _read_error(answer)
             yield answer
-        except (OSError, http.client.HTTPException, ValueError) as error:
+        except (OSError, ValueError) as error:
             raise PeerUnreachable(
                 f"{method} {url}: {type(error).__name__}: {error}",
-                peer=parts.netloc,
-                may_have_arrived=not isinstance(error, _NotConnected),
+                peer=base.removeprefix(_SCHEME),
+                may_have_arrived=request is not None and not isinstance(error, NotConnected),
             ) from error
         finally:
-            if abort is not None:
-                abort.detach()
             if connection is not None:
-                self._give_back(parts.netloc, connection, answer is not None and answer.is_complete())
+                connection.end()
+                self._give_back(base, connection, answer is not None and answer.is_complete())
 
     def call_json(self, method: str, url: str, *, timeout_seconds: float, body: Any = None) -> dict[str, Any]:
         """Send JSON, get JSON."""
@@ -174,123 +100,113 @@ class HttpPool:
         for connection in connections:
             connection.close()
 
-    def _send(
-        self,
-        host: str,
-        method: str,
-        target: str,
-        headers: Mapping[str, str],
-        body: Buffer | None,
-        timeout_seconds: float,
-        deadline: float,
-        abort: Abort | None,
-    ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
-        while True:
-            connection = self._take_idle(host)
-            is_reused = connection is not None
-            if connection is None:
-                connection = http.client.HTTPConnection(host, timeout=min(CONNECT_TIMEOUT_SECONDS, timeout_seconds))
-            try:
-                if not is_reused:
-                    _connect(connection)
-                sock: socket.socket = connection.sock
-                sock.settimeout(timeout_seconds)
-                if abort is not None:
-                    abort.attach(sock)
-                connection.response_class = functools.partial(_Response, deadline=deadline)  # type: ignore[assignment]
-                connection.request(method, target, body, dict(headers))
-                return connection, connection.getresponse()
-            except (ConnectionError, http.client.BadStatusLine):
-                connection.close()
-                if not is_reused or (abort is not None and abort.is_aborted):
-                    raise
-            except BaseException:
-                connection.close()
+    def _send(self, request: _Request) -> tuple[Connection, Answer]:
+        """Get an answer over a kept connection if there is one, else over a new one."""
+        connection = self._take_idle(request.peer.base)
+        if connection is None:
+            connection = _connect(request)
+            return connection, _ask(connection, request)
+        try:
+            return connection, _ask(connection, request)
+        except ConnectionError:
+            if connection.has_answered or (request.abort is not None and request.abort.is_aborted):
                 raise
+        try:
+            connection = _connect(request)
+        except NotConnected as error:
+            # Not this class: the request may have arrived the first time.
+            raise ConnectionError(f"broke off, and then: {error}") from error
+        return connection, _ask(connection, request)
 
-    def _take_idle(self, host: str) -> http.client.HTTPConnection | None:
+    def _take_idle(self, base: str) -> Connection | None:
         """The connection used last, unless the peer has closed it meanwhile."""
         while True:
             with self._lock:
-                idle = self._idle.get(host)
+                idle = self._idle.get(base)
                 if not idle:
                     return None
                 connection, since = idle.pop()
-            if time.monotonic() - since < IDLE_SECONDS and not _is_stale(connection):
+            if time.monotonic() - since < IDLE_SECONDS and not connection.is_stale():
                 return connection
             connection.close()
 
-    def _give_back(self, host: str, connection: http.client.HTTPConnection, is_complete: bool) -> None:
-        if is_complete and connection.sock is not None:
+    def _give_back(self, base: str, connection: Connection, is_complete: bool) -> None:
+        if is_complete:
             with self._lock:
-                idle = self._idle.setdefault(host, deque())
+                idle = self._idle.setdefault(base, deque())
                 if len(idle) < MAX_IDLE_PER_HOST:
                     idle.append((connection, time.monotonic()))
                     return
         connection.close()
 
 
-class _NotConnected(OSError):
-    """No connection came about, so the request cannot have arrived."""
+class _Peer(NamedTuple):
+    base: str
+    netloc: str
+    host: str
+    port: int
 
 
-def _connect(connection: http.client.HTTPConnection) -> None:
+class _Request(NamedTuple):
+    peer: _Peer
+    method: str
+    head: bytes
+    body: Buffer | None
+    timeout_seconds: float
+    deadline: float
+    abort: Abort | None
+
+
+def _split(url: str) -> tuple[str, str]:
+    """The part of a URL that names the peer, and the request target."""
+    slash = url.find("/", len(_SCHEME))
+    return (url, "/") if slash < 0 else (url[:slash], url[slash:])
+
+
+@functools.lru_cache(maxsize=256)
+def _peer(base: str) -> _Peer:
+    """Raises ValueError for what is no address of a peer."""
+    parts = urlsplit(base)
+    if parts.scheme != "http" or base != _SCHEME + parts.netloc or "@" in base or not parts.hostname:
+        raise ValueError(f"{base!r} does not name a peer")
+    return _Peer(base, parts.netloc, parts.hostname, 80 if parts.port is None else parts.port)
+
+
+def _connect(request: _Request) -> Connection:
+    timeout_seconds = min(CONNECT_TIMEOUT_SECONDS, request.timeout_seconds)
+    return Connection(request.peer.host, request.peer.port, timeout_seconds)
+
+
+def _ask(connection: Connection, request: _Request) -> Answer:
+    """Send the request and read the head of the answer; on any error the connection is closed."""
     try:
-        connection.connect()
-    except OSError as error:
-        raise _NotConnected(str(error)) from error
+        connection.begin(request.timeout_seconds, request.deadline, request.abort)
+        try:
+            connection.send(request.head, request.body)
+        except (BrokenPipeError, ConnectionResetError) as error:
+            return _early_error(connection, request, error)
+        return read_answer(connection, request.method)
+    except BaseException:
+        connection.close()
+        raise
 
 
-class _Response(http.client.HTTPResponse):
-    """A response that is given up at a deadline, however slowly it drips."""
+def _early_error(connection: Connection, request: _Request, error: OSError) -> Answer:
+    """What the peer said before it closed the connection on a request it had not read whole, such as 507.
 
-    def __init__(self, sock: socket.socket, *arguments: Any, deadline: float, **options: Any) -> None:
-        super().__init__(sock, *arguments, **options)
-        self.fp = io.BufferedReader(_DeadlineReader(self.fp.detach(), deadline))
-
-
-class _DeadlineReader(io.RawIOBase):
-    def __init__(self, raw: io.RawIOBase, deadline: float) -> None:
-        self._raw = raw
-        self._deadline = deadline
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        if time.monotonic() > self._deadline:
-            raise TimeoutError("the answer took too long")
-        return self._raw.readinto(buffer)
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
+    Nothing but an error can be true then; without one, `error` stands.
+    """
+    answer = read_answer(connection, request.method)
+    if answer.status < 400:
+        raise error
+    return answer
 
 
-def _read_error(answer: Answer) -> Exception:
+def _read_error(answer: Answer) -> DFSError:
     try:
         problem = answer.json()
+    except MalformedHead:
+        raise
     except ValueError:
         problem = {}
     return error_from_problem(answer.status, problem)
-
-
-def _is_stale(connection: http.client.HTTPConnection) -> bool:
-    """An idle connection must have nothing to read: bytes or an end both mean that it cannot be used."""
-    sock = connection.sock
-    if sock is None:
-        return True
-    try:
-        sock.settimeout(0)
-        sock.recv(1, socket.MSG_PEEK)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-    return True
-
-
-def _shut_down(sock: socket.socket | None) -> None:
-    if sock is not None:
-        with contextlib.suppress(OSError):
-            sock.shutdown(socket.SHUT_RDWR)
