@@ -13,7 +13,6 @@ from common.bodies import BodyReader
 from common.errors import DFSError, InvalidForm, InvalidPath, InvalidRequest
 from common.paths import check_path, file_name, is_folder
 
-PIECE_BYTES = 1024 * 1024
 DEFAULT_TYPE = "application/octet-stream"
 
 
@@ -23,8 +22,7 @@ def receive_body(service: UploadService, body: BodyReader, options: CommitOption
     if is_folder(options.path) and body.length:
         raise InvalidPath('a path that ends in "/" is a folder\'s own entry and holds no bytes')
     with service.open(options.path, body.length) as upload:
-        while piece := body.read(PIECE_BYTES):
-            upload.write(piece)
+        upload.receive(body)
         return upload.commit(replace(options, content_type=choose_type(options.content_type, options.path)))
 
 
@@ -77,10 +75,12 @@ def _receive_part(
     if not part.filename:
         raise InvalidForm("no file was chosen")
     upload = stack.enter_context(service.open(None, expected_size))
-    for piece in part.pieces:
-        upload.write(piece)
+
+    def keep_earlier_alive() -> None:
         for waiting in earlier:
             waiting.upload.keep_alive()
+
+    upload.receive(part.content, keep_earlier_alive)
     upload.finish()
     return _Received(upload, part.filename, part.content_type)
 

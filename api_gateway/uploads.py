@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from api_gateway.buffers import BufferPool
 from api_gateway.replication import ChunkWrite, Replicator
+from common.bodies import ByteSource
 from common.checksums import block_digests, checksum_of
 from common.clock import Clock
 from common.errors import DFSError, InternalError, TooManyVersions, UploadClosed, UploadUnknown
@@ -20,6 +22,7 @@ from common.records import Checksum, FileInfo, Placement, StoredChunk, chunk_id
 
 FIRST_PLACE = 4
 MAX_PLACE = 64
+FIRST_PIECE_BYTES = 4096
 COMMIT_PATIENCE_SECONDS = 30.0
 
 
@@ -105,18 +108,17 @@ class Upload:
         self._pending: deque[_PendingChunk] = deque()
         self._stored: list[StoredChunk] = []
 
-    def write(self, piece: bytes) -> None:
-        """Take the next bytes of the file, of any length. Raises QuorumNotReached, ClusterFull, GatewayBusy."""
-        self.keep_alive()
-        view = memoryview(piece)
-        while view:
-            if self._buffer is None:
-                self._buffer, self._filled = self._take_buffer(), 0
-            taken = view[: self._chunk_size - self._filled]
-            self._buffer[self._filled : self._filled + len(taken)] = taken
-            self._filled += len(taken)
-            view = view[len(taken) :]
-            if self._filled == self._chunk_size:
+    def receive(self, source: ByteSource, on_piece: Callable[[], None] | None = None) -> None:
+        """Take all that the source gives. on_piece: called after each piece, whatever its length.
+
+        Raises QuorumNotReached, ClusterFull, GatewayBusy, and what the source raises.
+        """
+        first = bytearray(min(FIRST_PIECE_BYTES, self._chunk_size))
+        while self._receive_piece(source, first):
+            self.keep_alive()
+            if on_piece is not None:
+                on_piece()
+            if self._buffer is not None and self._filled == self._chunk_size:
                 self._send(self._buffer)
 
     def keep_alive(self) -> None:
@@ -185,6 +187,16 @@ class Upload:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _receive_piece(self, source: ByteSource, first: bytearray) -> int:
+        """Read once. The first bytes of a chunk go by `first`: no buffer is taken for a chunk that nobody sends."""
+        if self._buffer is not None:
+            count = source.fill(self._buffer, self._filled, self._chunk_size)
+            self._filled += count
+        elif count := source.fill(first, 0, len(first)):
+            self._buffer, self._filled = self._take_buffer(), count
+            self._buffer[:count] = first[:count]
+        return count
 
     def _take_buffer(self) -> bytearray:
         """A free buffer; rather than wait for other transfers, wait for our own chunks that hold one."""

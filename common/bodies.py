@@ -8,45 +8,47 @@ gateway's file, both read through this.
 from __future__ import annotations
 
 import mmap
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeVar
 
 from common.errors import IncompleteBody, InvalidRequest
 
+# More would keep the caller of a slow stream that fills all it is given from noticing for how long it has been slow.
+MAX_FILL_BYTES = 1024 * 1024
+_T = TypeVar("_T")
+
 
 class ByteSource(Protocol):
-    """Bytes that come one after the other, straight into the buffer where they are wanted."""
+    """Bytes that come one after another, put where the caller wants them."""
 
     def fill(self, buffer: bytearray | mmap.mmap, start: int, stop: int) -> int:
-        """Put the next bytes at buffer[start:stop]; returns how many, 0 only at the end. Raises IncompleteBody."""
+        """Put the next bytes at buffer[start:stop], which must not be empty; what is left of it becomes undefined.
+
+        Returns how many were put, at least 1; 0 only at the end, and then always. Raises IncompleteBody.
+        """
 
 
 class BodyReader:
-    """The body of one request; `read` gives b"" exactly when the whole body has been read."""
+    """The body of one request, a ByteSource; `read` gives b"" exactly when the whole body has been read."""
 
     def __init__(self, environ: Mapping[str, Any]) -> None:
         self._stream = environ["wsgi.input"]
+        self._readinto: Callable[[memoryview], int | None] | None = getattr(self._stream, "readinto", None)
         self.length = _content_length(environ)
         self._is_chunked = "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower()
         self._read_bytes = 0
+        # A body that broke off stays broken: asking again neither waits again nor finds an end.
+        self._failure = ""
         self._is_ended = self.length is None and not self._is_chunked
 
-    def fill(self, buffer: bytearray | mmap.mmap, start: int, stop: int) -> int:
-        """See ByteSource."""
-        if self.length is not None:
-            stop = min(stop, start + self.length - self._read_bytes)
-        if stop <= start or self._is_ended:
-            return 0
-        try:
-            count: int = self._stream.readinto(memoryview(buffer)[start:stop])
-        except Exception as error:  # each server has errors of its own for a broken body
-            raise IncompleteBody(f"the body broke off after {self._read_bytes} bytes") from error
-        self._read_bytes += count
-        if not count:
-            self._is_ended = True
-            if self.length is not None:
-                raise IncompleteBody(f"the body broke off after {self._read_bytes} of {self.length} bytes")
-        return count
+    def read(self, limit: int) -> bytes:
+        """At most `limit` next bytes; raises IncompleteBody when the client broke off."""
+        limit = self._allowed(limit)
+        if not limit:
+            return b""
+        piece: bytes = self._asked(lambda: self._stream.read(limit))
+        self._count(len(piece))
+        return piece
 
     def read_all(self, limit: int) -> bytes:
         """The whole body, as far as `limit`."""
@@ -55,22 +57,49 @@ class BodyReader:
             whole += piece
         return whole
 
-    def read(self, limit: int) -> bytes:
-        """At most `limit` next bytes; raises IncompleteBody when the client broke off."""
+    def fill(self, buffer: bytearray | mmap.mmap, start: int, stop: int) -> int:
+        """As `ByteSource.fill`, at most MAX_FILL_BYTES at once; without a copy where the server can."""
+        limit = self._allowed(min(stop - start, MAX_FILL_BYTES))
+        if not limit:
+            return 0
+        with memoryview(buffer) as whole, whole[start : start + limit] as room:
+            count = self._asked(lambda: self._put(room))
+        self._count(count)
+        return count
+
+    def _allowed(self, limit: int) -> int:
+        """How much of `limit` may be read: what follows on a kept connection is the next request."""
+        if self._failure:
+            raise IncompleteBody(self._failure)
         if self.length is not None:
             limit = min(limit, self.length - self._read_bytes)
-        if limit <= 0 or self._is_ended:
-            return b""
+        return 0 if self._is_ended else max(0, limit)
+
+    def _put(self, room: memoryview) -> int:
+        if self._readinto is None:
+            piece = self._stream.read(len(room))
+            room[: len(piece)] = piece
+            return len(piece)
+        count = self._readinto(room)
+        if count is None:
+            # A stream that does not wait has nothing yet; that must not pass for the end.
+            raise BlockingIOError
+        return count
+
+    def _asked(self, ask: Callable[[], _T]) -> _T:
         try:
-            piece: bytes = self._stream.read(limit)
+            return ask()
         except Exception as error:  # each server has errors of its own for a broken body
-            raise IncompleteBody(f"the body broke off after {self._read_bytes} bytes") from error
-        self._read_bytes += len(piece)
-        if not piece:
+            self._failure = f"the body broke off after {self._read_bytes} bytes"
+            raise IncompleteBody(self._failure) from error
+
+    def _count(self, count: int) -> None:
+        self._read_bytes += count
+        if not count:
             self._is_ended = True
             if self.length is not None:
-                raise IncompleteBody(f"the body broke off after {self._read_bytes} of {self.length} bytes")
-        return piece
+                self._failure = f"the body broke off after {self._read_bytes} of {self.length} bytes"
+                raise IncompleteBody(self._failure)
 
 
 def _content_length(environ: Mapping[str, Any]) -> int | None:

@@ -146,7 +146,7 @@ class Connection:
             received += piece
         if end + 4 < len(received):
             self._reader.put_back(received[end + 4 :])
-        return received[:end].lstrip(b"\r\n")
+        return received[: end + 2].lstrip(b"\r\n")
 
     def _environ(self, head: RequestHead, body: RequestBody) -> dict[str, Any]:
         path, _, query = head.target.partition("?")

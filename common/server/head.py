@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from common.wire import MalformedHead, parse_fields
+from common.wire import MalformedHead, content_length, is_chunked, parse_fields
 
 _REQUEST_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) ([\x21-\x7e\x80-\xff]+) HTTP/1\.([01])")
 MAX_TARGET_BYTES = 16 * 1024
@@ -45,7 +45,7 @@ class RequestHead:
 
 
 def parse_head(block: bytes) -> RequestHead:
-    """Read a head, given without the empty line at its end. Raises Refused."""
+    """Read a head, given with the CR LF of its last line and without the empty line after it. Raises Refused."""
     line, _, rest = block.partition(b"\r\n")
     found = _REQUEST_LINE.fullmatch(line)
     if found is None:
@@ -55,27 +55,14 @@ def parse_head(block: bytes) -> RequestHead:
         raise Refused(414, f"the address is longer than {MAX_TARGET_BYTES} bytes")
     try:
         fields = parse_fields(rest)
+        is_in_chunks, length = is_chunked(fields), content_length(fields) or 0
     except MalformedHead as error:
         raise Refused(400, str(error)) from None
     is_http_11 = minor == b"1"
-    host = fields.get("host")
-    if (host is None and is_http_11) or (host is not None and "," in host):
-        raise Refused(400, "a request needs exactly one Host")
+    if is_http_11 and "host" not in fields:
+        raise Refused(400, "a request needs a Host")
+    if is_in_chunks and not is_http_11:
+        raise Refused(400, "HTTP/1.0 has no transfer codings")
     return RequestHead(
-        method.decode("ascii"), target.decode("latin-1"), is_http_11, fields, _body_length(fields, is_http_11)
+        method.decode("ascii"), target.decode("latin-1"), is_http_11, fields, None if is_in_chunks else length
     )
-
-
-def _body_length(fields: dict[str, str], is_http_11: bool) -> int | None:
-    length, coding = fields.get("content-length"), fields.get("transfer-encoding")
-    if coding is not None:
-        if length is not None or not is_http_11:
-            raise Refused(400, "a transfer coding beside a length, or in HTTP/1.0, is ambiguous")
-        if coding.lower() != "chunked":
-            raise Refused(501, "the only transfer coding known here is 'chunked'")
-        return None
-    if length is None:
-        return 0
-    if not (length.isascii() and length.isdigit() and len(length) <= 18):
-        raise Refused(400, "Content-Length must be a whole number")
-    return int(length)

@@ -40,7 +40,7 @@ def _parts(raw: bytes, piece: int, *, first_piece: int = 0, content_type: str = 
     found: list[tuple[Any, ...]] = []
     for part in read_form(content_type, body):
         if isinstance(part, FilePart):
-            found.append((part.name, part.filename, b"".join(part.pieces)))
+            found.append((part.name, part.filename, _content(part.content)))
         else:
             assert isinstance(part, FieldPart)
             found.append((part.name, part.value))
