@@ -7,13 +7,13 @@ that is being sent and at most `window` fetched ahead, fewer while other transfe
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 
 from api_gateway.avoidance import Avoidance
 from api_gateway.buffers import BufferPool
-from common.checksums import BLOCK_SIZE_BYTES
+from common.checksums import BLOCK_SIZE_BYTES, Buffer
 from common.errors import ChunkCorrupt, ChunkUnavailable, DFSError
 from common.http import Abort
 from common.logs import EventLog
@@ -24,8 +24,6 @@ from common.request_ids import carry_request_id
 from common.worker_client import WorkerClient
 
 MAP_PAGE = 256
-# One send to the client; it must be taken within cluster.silence_seconds.
-PIECE_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True)
@@ -78,8 +76,8 @@ class DownloadService:
         self._log = log
         self._window_chunks = window_chunks
 
-    def stream(self, located: Located, wanted: ByteRange) -> Iterator[bytes]:
-        """The bytes of `wanted`, in pieces. The caller closes the iterator, also when it stops early.
+    def stream(self, located: Located, wanted: ByteRange) -> Generator[Buffer, None, None]:
+        """The bytes of `wanted`, in pieces, each valid until the next is asked for. To be closed, also before its end.
 
         Raises ChunkUnavailable when no replica of a chunk can be read, at the latest when its first byte is due.
         """
@@ -187,10 +185,9 @@ class DownloadService:
             self._log.warning("corrupt_replica_reported", chunk_id=name, is_intact_on_disk=is_intact)
 
 
-def _pieces(fetched: _Fetch) -> Iterator[bytes]:
+def _pieces(fetched: _Fetch) -> Iterator[Buffer]:
     """The bytes of the span, once they are there and verified."""
     fetched.future.result()
     offset = fetched.span.blocks_start
     view = memoryview(fetched.buffer)[fetched.span.start - offset : fetched.span.stop - offset]
-    for start in range(0, len(view), PIECE_BYTES):
-        yield bytes(view[start : start + PIECE_BYTES])
+    yield view

@@ -72,7 +72,7 @@ def build_gateway(config: Config, node_id: str) -> Service:
 
     return Service(
         node_id,
-        create_app(services, Access(settings.api_key), master_urls, executor, log, config.cluster.silence_seconds),
+        create_app(services, Access(settings.api_key), master_urls, executor, log),
         log,
         start,
         stop,

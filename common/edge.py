@@ -29,6 +29,7 @@ from common.request_ids import begin_request
 HEALTH = {"status": "ok"}
 Handler = Callable[..., Answer]
 Guard = Callable[[Call], None]
+Explain = Callable[[DFSError, Call, str], Answer]
 _STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 _VARIABLE = re.compile(r"<(?:(\w+):)?\w+>")
 # What a path variable may be for the short way: nothing that needs unescaping or could be understood differently.
@@ -39,8 +40,12 @@ _ANYTHING = r"((?s:.*))"
 class Edge:
     """The edge of one service."""
 
-    def __init__(self, app: Flask, log: EventLog, guard: Guard) -> None:
-        """guard: raises when the call may not come in; asked for every request, whichever way it goes."""
+    def __init__(self, app: Flask, log: EventLog, guard: Guard, explain: Explain | None = None) -> None:
+        """guard: raises when the call may not come in; asked for every request, whichever way it goes.
+
+        explain: makes the answer to an error; default: problem+json.
+        """
+        self._explain = explain or _explain_as_problem
         self._log = log
         self._guard = guard
         self._flask = app.wsgi_app
@@ -80,10 +85,10 @@ class Edge:
             self._guard(call)
             answer = handler(call, *variables)
         except DFSError as error:
-            answer = problem_answer(error, request_id)
+            answer = self._explain(error, call, request_id)
         except Exception:
             self._log.exception("unexpected_error", method=call.method, path=call.path)
-            answer = problem_answer(InternalError(), request_id)
+            answer = self._explain(InternalError(), call, request_id)
         self._note(call, answer.status, started)
         answer.headers.append((REQUEST_ID_HEADER, request_id))
         start_response(_STATUS_LINES[answer.status], answer.headers)
@@ -99,6 +104,9 @@ class Edge:
             client=call.client,
             milliseconds=round(1000 * (time.monotonic() - started), 1),
         )
+
+    def _explained(self, error: DFSError) -> Response:
+        return to_response(self._explain(error, Call(request.environ), g.get("request_id", "")))
 
     def _prepare_flask(self, app: Flask) -> None:
         """The same around the handlers that only Flask reaches."""
@@ -118,11 +126,11 @@ class Edge:
 
         @app.errorhandler(DFSError)
         def answer_dfs_error(error: DFSError) -> Response:
-            return to_response(problem_answer(error, g.get("request_id", "")))
+            return self._explained(error)
 
         @app.errorhandler(HTTPException)
         def answer_http_exception(error: HTTPException) -> Response:
-            response = to_response(problem_answer(_translate(error), g.get("request_id", "")))
+            response = self._explained(_translate(error))
             for name, value in error.get_headers():
                 if name in ("Allow", "Location"):
                     response.headers[name] = value
@@ -131,7 +139,7 @@ class Edge:
         @app.errorhandler(Exception)
         def answer_unexpected(_error: Exception) -> Response:
             self._log.exception("unexpected_error", method=request.method, path=request.path)
-            return to_response(problem_answer(InternalError(), g.get("request_id", "")))
+            return self._explained(InternalError())
 
 
 def internal_guard(secret: ClusterSecret) -> Guard:
@@ -162,6 +170,10 @@ class _Closing:
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self._pieces)
+
+
+def _explain_as_problem(error: DFSError, _call: Call, request_id: str) -> Answer:
+    return problem_answer(error, request_id)
 
 
 def _flask_view(handler: Handler) -> Callable[..., Response]:

@@ -156,7 +156,10 @@ class WorkerSettings:
     capacity_bytes: int = setting(0, "most bytes of chunks to keep; 0: what the disk has", minimum=0)
     heartbeat_seconds: float = setting(2.0, "pause between two heartbeats", minimum=0.05)
     window_count: int = setting(
-        16, "chunks written at once, each through a buffer of 1 MiB; bounds the worker's memory", minimum=1, maximum=1024
+        16,
+        "chunks written at once, each through a buffer of 1 MiB; bounds the worker's memory",
+        minimum=1,
+        maximum=1024,
     )
     direct_io: bool = setting(True, "whether large chunks are written past the page cache, where the disk allows it")
     fsync: bool = setting(True, "whether a chunk is on the disk, not only in its cache, before it is acknowledged")

@@ -137,7 +137,8 @@ def _add_file_routes(edge: Edge, services: MasterServices) -> None:
             raise VersionUnknown("a version id is 32 hexadecimal digits")
         start = call.number("start", 0, 2**32)
         limit = call.number("limit", MAX_CHUNK_PAGE, MAX_CHUNK_PAGE, minimum=1)
-        return json_answer({"chunks": [chunk.to_json() for chunk in services.catalog.list_chunks(version_id, start, limit)])
+        chunks = services.catalog.list_chunks(version_id, start, limit)
+        return json_answer({"chunks": [chunk.to_json() for chunk in chunks]})
 
 
 def _add_cluster_routes(edge: Edge, services: MasterServices) -> None:

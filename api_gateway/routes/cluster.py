@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from concurrent.futures import Executor
 from typing import Any
 
-from flask import Flask, Response, jsonify
-
+from common.calls import Answer, Call, json_answer
+from common.edge import Edge
 from common.errors import DFSError
 from common.master_client import MasterClient
 
 
-def add_cluster_routes(app: Flask, masters: MasterClient, master_urls: Mapping[str, str], executor: Executor) -> None:
-    @app.get("/cluster")
-    def get_cluster() -> Response:
-        return jsonify(describe_cluster(masters, master_urls, executor))
+def add_cluster_routes(edge: Edge, masters: MasterClient, master_urls: Mapping[str, str], executor: Executor) -> None:
+    @edge.route("GET", "/cluster")
+    def get_cluster(_call: Call) -> Answer:
+        return json_answer(describe_cluster(masters, master_urls, executor))
 
 
 def describe_cluster(masters: MasterClient, master_urls: Mapping[str, str], executor: Executor) -> dict[str, Any]:

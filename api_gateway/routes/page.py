@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
-from flask import Flask, Response, g, render_template, request
+from flask import Flask, Response, render_template, request
 
 from api_gateway.routes.answers import is_html_form
-from common.edge import problem_response
+from common.calls import Answer, Call, problem_answer
 from common.errors import DFSError
 from common.master_client import MasterClient
 
@@ -40,18 +40,19 @@ def add_page_routes(app: Flask, masters: MasterClient) -> None:
         )
         return Response(text, headers=_HEADERS, mimetype="text/html")
 
-    @app.errorhandler(DFSError)
-    def show_error(error: DFSError) -> Response:
-        """A browser that waits for a page gets the error as one; everybody else gets problem+json."""
-        response = problem_response(error)
-        if is_html_form(request):
-            text = render_template("error.html", error=error, request_id=g.get("request_id", ""))
-            response.set_data(text)
-            response.content_type = "text/html; charset=utf-8"
-            response.headers.update(_HEADERS)
-        if error.status == 401:
-            response.headers["WWW-Authenticate"] = 'Basic realm="Distributed File System", charset="UTF-8"'
-        return response
+
+def explain_error(app: Flask, error: DFSError, call: Call, request_id: str) -> Answer:
+    """A browser that waits for a page gets the error as one; everybody else gets problem+json."""
+    answer = problem_answer(error, request_id)
+    if is_html_form(call):
+        with app.request_context(dict(call.environ)):
+            text = render_template("error.html", error=error, request_id=request_id).encode()
+        kept = [header for header in answer.headers if header[0] not in ("Content-Type", "Content-Length")]
+        own = {"Content-Type": "text/html; charset=utf-8", "Content-Length": str(len(text)), **_HEADERS}
+        answer = Answer(error.status, [*kept, *own.items()], (text,))
+    if error.status == 401:
+        answer.headers.append(("WWW-Authenticate", 'Basic realm="Distributed File System", charset="UTF-8"'))
+    return answer
 
 
 def _link(prefix: str, cursor: str | None = None) -> str:

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from urllib.parse import unquote_to_bytes
 
-from flask import Flask, Response, request
+from flask import Flask
 from werkzeug.routing import BaseConverter
 
 from api_gateway.receiving import receive_body
 from api_gateway.routes.answers import (
     FIRST_MAP_PAGE,
     GatewayServices,
-    bytes_response,
-    committed_response,
-    file_response,
-    receive,
+    bytes_answer,
+    committed_answer,
+    file_answer,
 )
 from api_gateway.uploads import CommitOptions
-from common.bodies import BodyReader
-from common.edge import query_flag
+from common.calls import Answer, Call
+from common.edge import Edge
 from common.errors import InvalidRequest
 from common.paths import decode_path
 
@@ -32,47 +31,39 @@ class AnyPathConverter(BaseConverter):
     part_isolating = False
 
 
-def add_path_routes(app: Flask, services: GatewayServices) -> None:
+def add_path_routes(app: Flask, edge: Edge, services: GatewayServices) -> None:
     app.url_map.converters["anypath"] = AnyPathConverter
     masters = services.masters
 
-    @app.put("/fs/<anypath:_>")
-    def put_path(_: str) -> Response:
-        if "Content-Range" in request.headers:
+    @edge.route("PUT", "/fs/<anypath:_>")
+    def put_path(call: Call, _: str) -> Answer:
+        if "Content-Range" in call.headers:
             # RFC 9110, 14.4: a server that does not take partial PUTs must not take the part for the whole.
             raise InvalidRequest("a part of a file cannot be put; send the whole file, without Content-Range")
         options = CommitOptions(
-            path=_path(),
-            content_type=request.headers.get("Content-Type", ""),
-            if_match=request.headers.get("If-Match"),
-            if_none_match=request.headers.get("If-None-Match"),
+            path=_path(call),
+            content_type=call.headers.get("Content-Type", ""),
+            if_match=call.headers.get("If-Match"),
+            if_none_match=call.headers.get("If-None-Match"),
         )
+        return committed_answer(receive_body(services.uploads, call.body, options))
 
-        def task(body: BodyReader) -> Response:
-            return committed_response(receive_body(services.uploads, body, options))
+    @edge.route("GET", "/fs/<anypath:_>")
+    def get_path(call: Call, _: str) -> Answer:
+        return bytes_answer(services, call, masters.find_path(_path(call), FIRST_MAP_PAGE))
 
-        return receive(task)
-
-    @app.get("/fs/<anypath:_>")
-    def get_path(_: str) -> Response:
-        return bytes_response(services, masters.find_path(_path(), FIRST_MAP_PAGE))
-
-    @app.delete("/fs/<anypath:_>")
-    def delete_path(_: str) -> Response:
-        path, is_permanent = _path(), query_flag(request, "permanent")
+    @edge.route("DELETE", "/fs/<anypath:_>")
+    def delete_path(call: Call, _: str) -> Answer:
+        path, is_permanent = _path(call), call.flag("permanent")
         found = masters.find_path(path).file
-        if_match = request.headers.get("If-Match")
-        return file_response(masters.delete_file(found.file_id, is_permanent, if_match, path))
+        return file_answer(masters.delete_file(found.file_id, is_permanent, call.headers.get("If-Match"), path))
 
 
-def _path() -> str:
-    """The path exactly as the client sent it, unescaped once.
-
-    Taken from the request line, which gunicorn and cheroot hand over under different names: PATH_INFO has %2F
-    unescaped with the one and not with the other.
-    """
-    target = request.environ.get("RAW_URI") or request.environ["REQUEST_URI"]
+def _path(call: Call) -> str:
+    """The path exactly as the client sent it, unescaped once: PATH_INFO would do, were it not for a "%2F"."""
+    target: str = call.environ.get("RAW_URI") or call.environ["REQUEST_URI"]
     if not target.startswith("/"):
         # The absolute form, http://host/path, is what proxies send (RFC 9112, 3.2.2).
         target = "/" + target.partition("://")[2].partition("/")[2]
-    return decode_path(unquote_to_bytes(target.partition("?")[0]).removeprefix(_PREFIX))
+    escaped = target.partition("?")[0].encode("latin-1")
+    return decode_path(unquote_to_bytes(escaped).removeprefix(_PREFIX))

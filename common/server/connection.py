@@ -17,7 +17,6 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from common.errors import DFSError
 from common.server.body import ConnectionReader, RequestBody
 from common.server.head import Refused, RequestHead, parse_head
 
