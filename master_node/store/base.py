@@ -3,6 +3,10 @@
 Each method is one atomic step on one document, or on documents of which nobody else writes (the chunks of an upload);
 there are no transactions. Every method raises MetadataUnavailable when the database does not answer; a write whose
 answer was lost is resolved inside the store by reading, so a returned value is always true.
+
+A write survives a power cut once it has returned, but for the *relaxed* ones: insert_upload, insert_chunks,
+record_heartbeat, and replace_upload where the caller says so. Of those, a store may lose the ones after the last write
+that was not relaxed; never one and keep a later one. docs/decisions/007-group-commit.md says why that does no harm.
 """
 
 from __future__ import annotations
@@ -88,8 +92,8 @@ class MetadataStore(Protocol):
     def insert_upload(self, upload: Upload) -> None:
         """Raises IdTaken."""
 
-    def replace_upload(self, upload: Upload) -> bool:
-        """Write `upload` if the stored revision is one lower."""
+    def replace_upload(self, upload: Upload, is_relaxed: bool = False) -> bool:
+        """Write `upload` if the stored revision is one lower. is_relaxed: see the module's docstring."""
 
     def find_upload(self, upload_id: str) -> Upload | None: ...
 

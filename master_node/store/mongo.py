@@ -24,6 +24,7 @@ from common.records import Heartbeat, chunk_id
 from master_node.documents import (
     Document,
     chunk_from_document,
+    chunk_to_document,
     file_from_document,
     file_to_document,
     lease_from_document,
@@ -147,7 +148,8 @@ class MongoStore:
             if found is None or found.get("change_id") != document["change_id"]:
                 raise IdTaken(upload.upload_id) from None
 
-    def replace_upload(self, upload: Upload) -> bool:
+    def replace_upload(self, upload: Upload, is_relaxed: bool = False) -> bool:  # noqa: ARG002
+        """is_relaxed changes nothing: below a journaled majority a write could be lost and a later one kept."""
         condition = {"_id": upload.upload_id, "revision": upload.revision - 1}
         return self._replace(self._uploads, condition, _upload_document(upload))
 
@@ -268,31 +270,20 @@ class MongoStore:
 
 
 def _file_document(file: File) -> Document:
-    document = _plain(file_to_document(file))
     fields = {"_id": file.file_id, "key": file.key, "due_at": min(file.due_at, NEVER)}
-    return _with_change_id({**document, **fields, "pending_bytes": file.pending_bytes})
+    return _with_change_id({**file_to_document(file), **fields, "pending_bytes": file.pending_bytes})
 
 
 def _chunk_document(chunk: Chunk) -> Document:
-    document: Document = _plain(asdict(chunk))
-    return {"_id": chunk_id(chunk.version_id, chunk.index), **document}
+    return {"_id": chunk_id(chunk.version_id, chunk.index), **chunk_to_document(chunk)}
 
 
 def _upload_document(upload: Upload) -> Document:
-    return _with_change_id({"_id": upload.upload_id, **_plain(upload_to_document(upload))})
+    return _with_change_id({"_id": upload.upload_id, **upload_to_document(upload)})
 
 
 def _with_change_id(document: Document) -> Document:
     return {**document, "change_id": secrets.token_hex(8)}
-
-
-def _plain(value: Any) -> Any:
-    """Tuples as lists, all the way down: BSON has no other sequence."""
-    if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value
 
 
 @contextlib.contextmanager

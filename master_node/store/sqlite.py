@@ -1,7 +1,9 @@
 """The embedded store: one SQLite database in WAL mode, shared by the masters of one machine.
 
-Writes take the database's write lock at their start, so a conditional write reads and writes one state. Readers have
-a connection per thread and never wait for a writer (WAL). `synchronous=FULL`: a commit is on the disk when it returns.
+Writes take the database's write lock at their start, so a conditional write reads and writes one state; those that come
+at the same time are committed together (group_commit.py). Readers have a connection per thread and never wait for a
+writer (WAL). A write is on the disk when its call returns, but for the few that are *relaxed*: those are covered by the
+next that is not (docs/decisions/007-group-commit.md).
 """
 
 from __future__ import annotations
@@ -15,12 +17,11 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from common.errors import MetadataUnavailable
 from common.records import Heartbeat
 from master_node.documents import (
-    chunk_from_document,
     file_from_document,
     file_to_document,
     lease_from_document,
@@ -30,6 +31,11 @@ from master_node.documents import (
 )
 from master_node.model import NEVER, Chunk, File, Lease, Upload, WorkerRecord
 from master_node.store.base import IdTaken, KeyTaken, Owed, Pending
+from master_node.store.group_commit import GroupCommit, Operation
+
+Result = TypeVar("Result")
+_decode = json.JSONDecoder().decode
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 SCHEMA_VERSION = 1
 BUSY_TIMEOUT_SECONDS = 10.0
@@ -58,38 +64,38 @@ class SqliteStore:
         """Open the database at `path`, made with its folder where missing."""
         self._path = path
         self._local = threading.local()
-        self._writer_lock = threading.Lock()
         path.parent.mkdir(parents=True, exist_ok=True)
         with _database_errors():
-            self._writer = self._connect()
-            self._prepare()
+            self._commits = GroupCommit(self._connect())
+            self._commits.run(self._prepare, is_one_statement=False)
 
     # --- files ---
 
     def insert_file(self, file: File) -> None:
-        with self._write() as connection:
+        row = _file_row(file)
+
+        def insert(connection: sqlite3.Connection) -> None:
             try:
-                connection.execute("INSERT INTO files VALUES (?, ?, ?, ?, ?, ?)", _file_row(file))
+                connection.execute("INSERT INTO files VALUES (?, ?, ?, ?, ?, ?)", row)
             except sqlite3.IntegrityError:
-                if self._exists(connection, "SELECT 1 FROM files WHERE file_id = ?", file.file_id):
+                if connection.execute("SELECT 1 FROM files WHERE file_id = ?", row[:1]).fetchone() is not None:
                     raise IdTaken(file.file_id) from None
                 raise KeyTaken(file.key) from None
+
+        self._write(insert)
 
     def replace_file(self, file: File) -> bool:
         statement = (
             "UPDATE files SET key = ?2, revision = ?3, due_at = ?4, pending_bytes = ?5, body = ?6"
             " WHERE file_id = ?1 AND revision = ?3 - 1"
         )
-        with self._write() as connection:
-            try:
-                return connection.execute(statement, _file_row(file)).rowcount == 1
-            except sqlite3.IntegrityError:
-                raise KeyTaken(file.key) from None
+        try:
+            return self._change_one(statement, _file_row(file))
+        except sqlite3.IntegrityError:
+            raise KeyTaken(file.key) from None
 
     def delete_file(self, file_id: str, revision: int) -> bool:
-        with self._write() as connection:
-            statement = "DELETE FROM files WHERE file_id = ? AND revision = ?"
-            return connection.execute(statement, (file_id, revision)).rowcount == 1
+        return self._change_one("DELETE FROM files WHERE file_id = ? AND revision = ?", (file_id, revision))
 
     def find_file(self, file_id: str) -> File | None:
         return _first(self._files("SELECT body FROM files WHERE file_id = ?", file_id))
@@ -118,40 +124,25 @@ class SqliteStore:
     # --- chunks ---
 
     def insert_chunks(self, chunks: Sequence[Chunk]) -> None:
-        self._write_chunks("INSERT OR IGNORE INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?)", chunks)
+        statement = "INSERT OR IGNORE INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?)"
+        self._change_many(statement, [_chunk_row(chunk) for chunk in chunks], is_relaxed=True)
 
     def put_chunks(self, chunks: Sequence[Chunk]) -> None:
-        self._write_chunks("INSERT OR REPLACE INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?)", chunks)
-
-    def _write_chunks(self, statement: str, chunks: Sequence[Chunk]) -> None:
-        rows = [
-            (c.version_id, c.index, c.size_bytes, c.checksum, json.dumps(c.replicas), c.owed, json.dumps(c.doubtful))
-            for c in chunks
-        ]
-        with self._write() as connection:
-            connection.executemany(statement, rows)
+        statement = "INSERT OR REPLACE INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?)"
+        self._change_many(statement, [_chunk_row(chunk) for chunk in chunks])
 
     def list_chunks(self, version_id: str, start: int, limit: int) -> list[Chunk]:
         statement = "SELECT * FROM chunks WHERE version_id = ? AND chunk_index >= ? ORDER BY chunk_index LIMIT ?"
-        names = ("version_id", "index", "size_bytes", "checksum", "replicas", "owed", "doubtful")
-        found = []
-        for row in self._rows(statement, version_id, start, limit):
-            document = dict(zip(names, row, strict=True))
-            found.append(
-                chunk_from_document(
-                    {
-                        **document,
-                        "replicas": json.loads(document["replicas"]),
-                        "doubtful": json.loads(document["doubtful"]),
-                    }
-                )
+        return [
+            Chunk(found_id, index, size, checksum, tuple(_decode(replicas)), owed, tuple(_decode(doubtful)))
+            for found_id, index, size, checksum, replicas, owed, doubtful in self._rows(
+                statement, version_id, start, limit
             )
-        return found
+        ]
 
     def delete_chunks(self, version_id: str, indexes: Sequence[int]) -> None:
-        with self._write() as connection:
-            statement = "DELETE FROM chunks WHERE version_id = ? AND chunk_index = ?"
-            connection.executemany(statement, [(version_id, index) for index in indexes])
+        statement = "DELETE FROM chunks WHERE version_id = ? AND chunk_index = ?"
+        self._change_many(statement, [(version_id, index) for index in indexes])
 
     def owed(self) -> Owed:
         return Owed(*self._rows("SELECT COUNT(*), COALESCE(SUM(owed), 0) FROM chunks WHERE owed > 0")[0])
@@ -159,33 +150,30 @@ class SqliteStore:
     # --- uploads ---
 
     def insert_upload(self, upload: Upload) -> None:
-        with self._write() as connection:
-            try:
-                connection.execute("INSERT INTO uploads VALUES (?, ?, ?, ?, ?)", _upload_row(upload))
-            except sqlite3.IntegrityError:
-                raise IdTaken(upload.upload_id) from None
+        try:
+            self._change_one("INSERT INTO uploads VALUES (?, ?, ?, ?, ?)", _upload_row(upload), is_relaxed=True)
+        except sqlite3.IntegrityError:
+            raise IdTaken(upload.upload_id) from None
 
-    def replace_upload(self, upload: Upload) -> bool:
+    def replace_upload(self, upload: Upload, is_relaxed: bool = False) -> bool:
         statement = (
             "UPDATE uploads SET revision = ?2, state = ?3, last_activity_at = ?4, body = ?5"
             " WHERE upload_id = ?1 AND revision = ?2 - 1"
         )
-        with self._write() as connection:
-            return connection.execute(statement, _upload_row(upload)).rowcount == 1
+        return self._change_one(statement, _upload_row(upload), is_relaxed)
 
     def find_upload(self, upload_id: str) -> Upload | None:
         rows = self._rows("SELECT body FROM uploads WHERE upload_id = ?", upload_id)
-        return upload_from_document(json.loads(rows[0][0])) if rows else None
+        return upload_from_document(_decode(rows[0][0])) if rows else None
 
     def find_idle_uploads(self, state: str, idle_since: float, limit: int) -> list[Upload]:
         statement = (
             "SELECT body FROM uploads WHERE state = ? AND last_activity_at <= ? ORDER BY last_activity_at LIMIT ?"
         )
-        return [upload_from_document(json.loads(body)) for (body,) in self._rows(statement, state, idle_since, limit)]
+        return [upload_from_document(_decode(body)) for (body,) in self._rows(statement, state, idle_since, limit)]
 
     def delete_upload(self, upload_id: str) -> None:
-        with self._write() as connection:
-            connection.execute("DELETE FROM uploads WHERE upload_id = ?", (upload_id,))
+        self._change_one("DELETE FROM uploads WHERE upload_id = ?", (upload_id,))
 
     # --- workers ---
 
@@ -194,11 +182,15 @@ class SqliteStore:
             "INSERT INTO workers (worker_id, heartbeat_count, heartbeat) VALUES (?, 1, ?) ON CONFLICT (worker_id)"
             " DO UPDATE SET heartbeat_count = heartbeat_count + 1, heartbeat = excluded.heartbeat"
         )
-        with self._write() as connection:
-            connection.execute(statement, (worker_id, json.dumps(asdict(heartbeat))))
+        row = (worker_id, _encode(asdict(heartbeat)))
+
+        def record(connection: sqlite3.Connection) -> int:
+            connection.execute(statement, row)
             query = "SELECT heartbeat_count FROM workers WHERE worker_id = ?"
-            count: int = connection.execute(query, (worker_id,)).fetchone()[0]
+            count: int = connection.execute(query, row[:1]).fetchone()[0]
             return count
+
+        return self._write(record, is_relaxed=True, is_one_statement=False)
 
     def list_workers(self) -> list[WorkerRecord]:
         statement = "SELECT worker_id, heartbeat_count, heartbeat, is_draining FROM workers ORDER BY worker_id"
@@ -207,7 +199,7 @@ class SqliteStore:
                 {
                     "worker_id": worker_id,
                     "heartbeat_count": count,
-                    "heartbeat": json.loads(heartbeat),
+                    "heartbeat": _decode(heartbeat),
                     "is_draining": bool(is_draining),
                 }
             )
@@ -218,79 +210,73 @@ class SqliteStore:
 
     def read_lease(self) -> Lease | None:
         rows = self._rows("SELECT body FROM lease WHERE name = 'leader'")
-        return lease_from_document(json.loads(rows[0][0])) if rows else None
+        return lease_from_document(_decode(rows[0][0])) if rows else None
 
     def swap_lease(self, expected: Lease | None, lease: Lease) -> bool:
-        body = json.dumps(asdict(lease))
-        with self._write() as connection:
-            if expected is None:
-                statement = "INSERT OR IGNORE INTO lease VALUES ('leader', ?, ?, ?)"
-                return connection.execute(statement, (lease.epoch, lease.renewals, body)).rowcount == 1
-            statement = (
-                "UPDATE lease SET epoch = ?, renewals = ?, body = ?"
-                " WHERE name = 'leader' AND epoch = ? AND renewals = ?"
-            )
-            values = (lease.epoch, lease.renewals, body, expected.epoch, expected.renewals)
-            return connection.execute(statement, values).rowcount == 1
+        values = (lease.epoch, lease.renewals, _encode(asdict(lease)))
+        if expected is None:
+            return self._change_one("INSERT OR IGNORE INTO lease VALUES ('leader', ?, ?, ?)", values)
+        statement = (
+            "UPDATE lease SET epoch = ?, renewals = ?, body = ? WHERE name = 'leader' AND epoch = ? AND renewals = ?"
+        )
+        return self._change_one(statement, (*values, expected.epoch, expected.renewals))
 
     def close(self) -> None:
         # A reading connection goes with its thread: closing one that another thread is using would end the process.
-        with self._writer_lock:
-            self._writer.close()
+        self._commits.close()
 
     # --- connections ---
 
-    def _prepare(self) -> None:
+    def _prepare(self, connection: sqlite3.Connection) -> None:
         """Make the tables, once, whichever master comes first."""
-        with self._write() as connection:
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0:
-                for statement in _SCHEMA.split(";"):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-            elif version != SCHEMA_VERSION:
-                raise MetadataUnavailable(
-                    f"{self._path} has schema {version}; this release knows schema {SCHEMA_VERSION}"
-                )
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            for statement in _SCHEMA.split(";"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        elif version != SCHEMA_VERSION:
+            raise MetadataUnavailable(f"{self._path} has schema {version}; this release knows schema {SCHEMA_VERSION}")
 
-    @contextlib.contextmanager
-    def _write(self) -> Iterator[sqlite3.Connection]:
-        """One transaction that holds the database's write lock from its start."""
-        with self._writer_lock, _database_errors():
-            self._writer.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._writer
-            except BaseException:
-                self._writer.execute("ROLLBACK")
-                raise
-            try:
-                self._writer.execute("COMMIT")
-            except sqlite3.Error:
-                if self._writer.in_transaction:
-                    self._writer.execute("ROLLBACK")
-                raise
+    def _write(
+        self, operation: Operation[Result], *, is_relaxed: bool = False, is_one_statement: bool = True
+    ) -> Result:
+        """See GroupCommit.run. A constraint that fails is raised as it is, every other error as MetadataUnavailable."""
+        with _database_errors():
+            return self._commits.run(operation, is_relaxed=is_relaxed, is_one_statement=is_one_statement)
+
+    def _change_one(self, statement: str, values: Sequence[Any], is_relaxed: bool = False) -> bool:
+        """Whether the statement changed a row."""
+        return self._write(
+            lambda connection: connection.execute(statement, values).rowcount == 1, is_relaxed=is_relaxed
+        )
+
+    def _change_many(self, statement: str, rows: Sequence[Sequence[Any]], is_relaxed: bool = False) -> None:
+        """The statement once for each of the rows, all or none."""
+        if rows:
+            self._write(
+                lambda connection: connection.executemany(statement, rows),
+                is_relaxed=is_relaxed,
+                is_one_statement=len(rows) == 1,
+            )
 
     def _rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-        with _database_errors():
-            connection = getattr(self._local, "connection", None)
+        try:
+            connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
             if connection is None:
                 connection = self._local.connection = self._connect()
             return connection.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            raise _unavailable(error) from error
 
     def _files(self, statement: str, *values: Any) -> list[File]:
-        return [file_from_document(json.loads(body)) for (body,) in self._rows(statement, *values)]
+        return [file_from_document(_decode(body)) for (body,) in self._rows(statement, *values)]
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
             self._path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
         )
         _switch_to_wal(connection)
-        connection.execute("PRAGMA synchronous = FULL")
         return connection
-
-    @staticmethod
-    def _exists(connection: sqlite3.Connection, statement: str, value: str) -> bool:
-        return connection.execute(statement, (value,)).fetchone() is not None
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:
@@ -308,13 +294,18 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
 
 
 def _file_row(file: File) -> tuple[Any, ...]:
-    body = json.dumps(file_to_document(file), ensure_ascii=False)
+    body = _encode(file_to_document(file))
     due_at = min(file.due_at, NEVER)
     return file.file_id, file.key, file.revision, due_at, file.pending_bytes, body
 
 
+def _chunk_row(chunk: Chunk) -> tuple[Any, ...]:
+    replicas, doubtful = _encode(chunk.replicas), _encode(chunk.doubtful)
+    return chunk.version_id, chunk.index, chunk.size_bytes, chunk.checksum, replicas, chunk.owed, doubtful
+
+
 def _upload_row(upload: Upload) -> tuple[Any, ...]:
-    body = json.dumps(upload_to_document(upload), ensure_ascii=False)
+    body = _encode(upload_to_document(upload))
     return upload.upload_id, upload.revision, upload.state, upload.last_activity_at, body
 
 
@@ -329,4 +320,8 @@ def _database_errors() -> Iterator[None]:
     except sqlite3.IntegrityError:
         raise
     except sqlite3.Error as error:
-        raise MetadataUnavailable(f"the SQLite database does not answer: {error}") from error
+        raise _unavailable(error) from error
+
+
+def _unavailable(error: sqlite3.Error) -> MetadataUnavailable:
+    return MetadataUnavailable(f"the SQLite database does not answer: {error}")

@@ -334,11 +334,11 @@ def test_a_try_that_slept_while_its_path_came_and_went_makes_no_second_file(
         def __getattr__(self, name: str) -> Any:
             return getattr(store, name)
 
-        def replace_upload(self, upload: model.Upload) -> bool:
+        def replace_upload(self, upload: model.Upload, is_relaxed: bool = False) -> bool:
             quick.committer._store = store
             quick.catalog.rename(first.file_id, "first")
             quick.catalog.rename(second.file_id, "a")
-            return store.replace_upload(upload)
+            return store.replace_upload(upload, is_relaxed)
 
     slow.committer._store = Paused()  # type: ignore[assignment]
     outcome_of(lambda: slow.commit(upload_id, "a"))
