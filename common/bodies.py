@@ -21,7 +21,7 @@ _T = TypeVar("_T")
 class ByteSource(Protocol):
     """Bytes that come one after another, put where the caller wants them."""
 
-    def fill(self, buffer: bytearray | mmap.mmap, start: int, stop: int) -> int:
+    def fill(self, buffer: bytearray, start: int, stop: int) -> int:
         """Put the next bytes at buffer[start:stop], which must not be empty; what is left of it becomes undefined.
 
         Returns how many were put, at least 1; 0 only at the end, and then always. Raises IncompleteBody.

@@ -12,6 +12,7 @@ import threading
 import time
 from typing import TypeVar
 
+from common.bulk import receive_into
 from common.checksums import Buffer
 
 # Up to here a copy is cheaper than a second packet, and the wake-up of the peer that comes with it.
@@ -130,7 +131,7 @@ class Connection:
         """Like `receive`, without a copy wherever the bytes have not been received yet."""
         if self._taken == len(self._received):
             self._check_deadline()
-            return self._seen(self._socket.recv_into(view))
+            return self._seen(receive_into(self._socket, view))
         piece = self.receive(len(view))
         view[: len(piece)] = piece
         return len(piece)

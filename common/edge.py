@@ -86,7 +86,7 @@ class Edge:
             answer = handler(call, *variables)
         except DFSError as error:
             answer = self._explain(error, call, request_id)
-        except Exception:
+        except Exception:  # noqa: BLE001 - a failsafe at the edge: it logs
             self._log.exception("unexpected_error", method=call.method, path=call.path)
             answer = self._explain(InternalError(), call, request_id)
         self._note(call, answer.status, started)

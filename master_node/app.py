@@ -86,7 +86,7 @@ def _add_upload_routes(edge: Edge, services: MasterServices, log: EventLog) -> N
         return json_answer({"file": file.to_info().to_json(), "is_new": is_new})
 
     @edge.route("DELETE", "/uploads/<upload_id>")
-    def abort_upload(call: Call, upload_id: str) -> Answer:
+    def abort_upload(_call: Call, upload_id: str) -> Answer:
         services.uploads.abort(upload_id)
         return json_answer({"upload_id": upload_id})
 
@@ -150,11 +150,11 @@ def _add_cluster_routes(edge: Edge, services: MasterServices) -> None:
         return json_answer({"worker_id": worker_id, "epoch": services.election.leadership().epoch})
 
     @edge.route("GET", "/current_leader")
-    def current_leader(call: Call) -> Answer:
+    def current_leader(_call: Call) -> Answer:
         return json_answer(asdict(services.election.leadership()))
 
     @edge.route("GET", "/cluster")
-    def cluster(call: Call) -> Answer:
+    def cluster(_call: Call) -> Answer:
         return json_answer(services.report.to_json())
 
 

@@ -17,9 +17,8 @@ import zlib
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
-from common.bodies import ByteSource
 from common.checksums import (
     BLOCK_SIZE_BYTES,
     Buffer,
@@ -46,6 +45,13 @@ _LONGEST_TAIL = digest_list_size(MAX_CHUNK_BYTES) + 2 * ALIGNMENT
 _PIECE_BYTES = 1024 * 1024
 _FOLDERS = 256
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+
+
+class ChunkSource(Protocol):
+    """The bytes of a chunk, such as a request's body."""
+
+    def fill(self, buffer: mmap.mmap, start: int, stop: int) -> int:
+        """Put the next bytes at buffer[start:stop]; returns how many, 0 only at the end. Raises IncompleteBody."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +118,7 @@ class ChunkStore:
         self._quarantined_count = sum(1 for _ in self._quarantine.iterdir())
         return removed
 
-    def write(self, chunk_id: str, source: ByteSource, size_bytes: int, checksum: str) -> None:
+    def write(self, chunk_id: str, source: ChunkSource, size_bytes: int, checksum: str) -> None:
         """Store one chunk so that it survives a power cut.
 
         Raises ChunkCorrupt when the bytes do not match `checksum` and IncompleteBody when there are fewer (nothing is
@@ -281,7 +287,7 @@ class ChunkStore:
                 yield from entries
 
 
-def _copy_hashing(source: ByteSource, staged: StagedFile, window: mmap.mmap, size_bytes: int) -> str:
+def _copy_hashing(source: ChunkSource, staged: StagedFile, window: mmap.mmap, size_bytes: int) -> str:
     """Write exactly `size_bytes` from `source`, window by window, and the tail; returns the chunk's checksum."""
     view = memoryview(window)
     digests: list[bytes] = []
@@ -300,7 +306,7 @@ def _copy_hashing(source: ByteSource, staged: StagedFile, window: mmap.mmap, siz
     return checksum_of(b"".join(digests))
 
 
-def _fill(source: ByteSource, window: mmap.mmap, length: int, missing: int) -> None:
+def _fill(source: ChunkSource, window: mmap.mmap, length: int, missing: int) -> None:
     filled = 0
     while filled < length:
         count = source.fill(window, filled, length)

@@ -51,9 +51,10 @@ class Acceptor:
         for listener in listeners:
             listener.setblocking(False)
         while is_wanted():
-            ready, _, _ = select.select([*listeners, *wakers], [], [], _POLL_SECONDS)
-            for listener in ready:
-                if isinstance(listener, socket.socket):
+            watched: list[Any] = [*listeners, *wakers]
+            ready, _, _ = select.select(watched, [], [], _POLL_SECONDS)
+            for listener in listeners:
+                if listener in ready:
                     self._accept(listener)
 
     def stop(self, seconds: float) -> None:
@@ -118,7 +119,7 @@ class Acceptor:
     def _serve(self, connection: Connection) -> None:
         try:
             connection.serve()
-        except Exception:
+        except Exception:  # noqa: BLE001 - a failsafe at the edge: it logs
             self._report("a connection")
         finally:
             self._forget(connection)
@@ -130,7 +131,7 @@ class Acceptor:
 
 
 def _answer_busy(sock: socket.socket) -> None:
-    """Say 503 without waiting for anything; what the client has sent is taken off the socket, or it would see a reset."""
+    """Say 503 without waiting; what the client has sent is taken off the socket, or it would see a reset."""
     with contextlib.suppress(OSError):
         sock.settimeout(0)
         sock.send(_BUSY)

@@ -10,6 +10,7 @@ import re
 import socket
 from collections.abc import Callable
 
+from common.bulk import receive_into
 from common.errors import IncompleteBody, InvalidRequest
 
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?")
@@ -38,7 +39,7 @@ class ConnectionReader:
             view[:count] = self._ahead[:count]
             self._ahead = self._ahead[count:]
             return count
-        return self.sock.recv_into(view)
+        return receive_into(self.sock, view)
 
     def put_back(self, rest: bytes) -> None:
         """Give back what was received and belongs to what comes next."""

@@ -50,7 +50,7 @@ class Connection:
         silence_seconds: float,
         report: Callable[[str], None],
     ) -> None:
-        """silence_seconds: for each piece of a body; the app may set another on `dfs.socket`. report: takes a traceback."""
+        """silence_seconds: the wait for each piece of a body, in and out. report: called in an `except` block."""
         self.sock = sock
         self.is_idle = True
         self._app = app
@@ -180,7 +180,7 @@ class Connection:
             exchange.finish()
         except PeerGone:
             return False
-        except Exception:
+        except Exception:  # noqa: BLE001 - a failsafe at the edge: it logs
             self._report(f"{exchange.head.method} {exchange.head.target}")
             if not exchange.is_head_sent:
                 self._refuse(Refused(500, "the request failed"))

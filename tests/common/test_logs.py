@@ -15,7 +15,7 @@ from flask import Flask
 from common.auth import HEADER as SECRET_HEADER
 from common.auth import ClusterSecret
 from common.clock import SystemClock, parse_timestamp
-from common.edge import install_edge
+from common.edge import Edge, internal_guard
 from common.logs import EventLog, open_log
 from common.request_ids import begin_request
 from common.settings import ClusterSettings, all_settings
@@ -127,7 +127,7 @@ def test_the_log_of_requests_shows_no_secret(open_here: Open, tmp_path: Path) ->
     """Neither the cluster's secret, right or wrong, nor what a client sends as authorization, nor a query."""
     app = Flask("node_t")
     log = open_here(log_level="DEBUG")
-    install_edge(app, log, silence_seconds=60.0, secret=ClusterSecret(SECRET))
+    Edge(app, log, internal_guard(ClusterSecret(SECRET)))
 
     @app.get("/fails")
     def fails() -> str:
@@ -148,7 +148,7 @@ def test_the_log_of_requests_shows_no_secret(open_here: Open, tmp_path: Path) ->
 
 def test_a_request_is_logged_under_the_id_that_it_is_answered_with(open_here: Open, tmp_path: Path) -> None:
     app = Flask("node_t")
-    install_edge(app, open_here(log_level="DEBUG"), silence_seconds=60.0)
+    Edge(app, open_here(log_level="DEBUG"), lambda _call: None)
     client = app.test_client()
     assert client.get("/health", headers={"X-Request-ID": "from-the-client"}).headers["X-Request-ID"] == (
         "from-the-client"

@@ -13,6 +13,7 @@ from storage.chunk_store import ChunkStore
 from tests.support.chunks import (
     BLOCK,
     Chunk,
+    Source,
     chunk_files,
     make_chunk,
     open_store,
@@ -92,10 +93,10 @@ def test_of_two_writes_of_other_bytes_at_the_same_time_the_acknowledged_one_stay
         if not is_second_put:
             is_second_put = True
             put(store, second)
-        return read_first(limit)
+        return read_first.read(limit)
 
     with pytest.raises(ChunkConflict):
-        store.write(first.chunk_id, read, len(first.content), first.checksum)
+        store.write(first.chunk_id, Source(read), len(first.content), first.checksum)
     assert read_data(store, second) == second.content
     assert_counts_are_true(store, root)
 
@@ -136,7 +137,7 @@ def test_no_more_is_read_than_the_chunk_has(store: ChunkStore) -> None:
     chunk = make_chunk()
     read = pieces(chunk.content + b"NEXT", size=10**6)
     store.write(chunk.chunk_id, read, len(chunk.content), chunk.checksum)
-    assert read(100) == b"NEXT"
+    assert read.read(100) == b"NEXT"
 
 
 def test_what_is_not_there_is_missing(store: ChunkStore) -> None:
@@ -230,6 +231,6 @@ def test_a_body_that_cannot_be_read_leaves_nothing(store: ChunkStore, root: Path
         raise IncompleteBody("the client broke off")
 
     with pytest.raises(IncompleteBody, match="broke off"):
-        store.write(make_chunk().chunk_id, read, 10, make_chunk().checksum)
+        store.write(make_chunk().chunk_id, Source(read), 10, make_chunk().checksum)
     assert chunk_files(root) == []
     assert store.usage().free_bytes > 0

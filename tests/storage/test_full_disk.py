@@ -14,7 +14,7 @@ from common.environment import PROJECT_ROOT
 from common.errors import DiskFailed, DiskFull
 from storage.chunk_file import file_size
 from storage.chunk_store import ChunkStore
-from tests.support.chunks import BLOCK, chunk_files, make_chunk, open_store, pieces, put, read_data
+from tests.support.chunks import BLOCK, Source, chunk_files, make_chunk, open_store, pieces, put, read_data
 
 ROOM = file_size(BLOCK)
 
@@ -76,9 +76,9 @@ def test_room_is_set_aside_while_a_chunk_is_received(root: Path) -> None:
     def read(limit: int) -> bytes:
         with pytest.raises(DiskFull):
             put(store, make_chunk(1, 1))
-        return read_chunk(limit)
+        return read_chunk.read(limit)
 
-    store.write(chunk.chunk_id, read, BLOCK, chunk.checksum)
+    store.write(chunk.chunk_id, Source(read), BLOCK, chunk.checksum)
     assert read_data(store, chunk) == chunk.content
 
 
@@ -117,14 +117,14 @@ def _write_failing(store: ChunkStore, error: OSError) -> None:
             return piece
         raise error
 
-    store.write(chunk.chunk_id, read, BLOCK, chunk.checksum)
+    store.write(chunk.chunk_id, Source(read), BLOCK, chunk.checksum)
 
 
 _WRITE_AT_A_LIMIT = """
 import resource, signal, sys
 from pathlib import Path
 from common.errors import DiskFailed
-from tests.support.chunks import BLOCK, chunk_files, make_chunk, open_store, put
+from tests.support.chunks import BLOCK, Source, chunk_files, make_chunk, open_store, put
 root = Path(sys.argv[1])
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))

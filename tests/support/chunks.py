@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,7 +36,19 @@ def make_chunk(size: int = BLOCK + 100, number: int = 0, seed: int = 0) -> Chunk
     return Chunk(f"{'c' * 32}-{number:08x}", random.Random(f"{size} {number} {seed}").randbytes(size))
 
 
-def pieces(content: bytes, size: int = 10_007) -> Callable[[int], bytes]:
+class Source:
+    """A body, put into the buffer in whatever pieces `read` gives."""
+
+    def __init__(self, read: Callable[[int], bytes]) -> None:
+        self.read = read
+
+    def fill(self, buffer: mmap.mmap, start: int, stop: int) -> int:
+        piece = self.read(stop - start)
+        buffer[start : start + len(piece)] = piece
+        return len(piece)
+
+
+def pieces(content: bytes, size: int = 10_007) -> Source:
     """A body that comes in pieces of `size` bytes at most."""
     position = 0
 
@@ -45,7 +58,7 @@ def pieces(content: bytes, size: int = 10_007) -> Callable[[int], bytes]:
         position += len(piece)
         return piece
 
-    return read
+    return Source(read)
 
 
 def open_store(root: Path, **settings: Any) -> ChunkStore:
@@ -62,6 +75,7 @@ def put(store: ChunkStore, chunk: Chunk) -> None:
 def read_data(store: ChunkStore, chunk: Chunk) -> bytes:
     """All data of the chunk as it is on the disk."""
     with store.open(chunk.chunk_id) as (file, header):
+        file.seek(0)
         return file.read(header.size_bytes)
 
 

@@ -43,7 +43,7 @@ def make_worker(root: Path, **settings: Any) -> InProcessWorker:
     epochs = EpochGate(root / "epoch")
     epochs.recover()
     log, events = recording_log()
-    app = create_app("worker_1", store, epochs, ClusterSecret(SECRET), log, silence_seconds=60.0)
+    app = create_app("worker_1", store, epochs, ClusterSecret(SECRET), log)
     return InProcessWorker(root, store, events, app.test_client())
 
 

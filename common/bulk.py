@@ -1,0 +1,47 @@
+"""Receive large pieces from a socket: wait until much is there, then take it at once.
+
+Without this a reader is woken for every few packets, and each time costs a context switch and a turn at the
+interpreter's lock; per byte that is more than the copy itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+
+# Below this there is nothing to gain; above, socket buffers may not hold it.
+_LEAST_BYTES = 128 * 1024
+_MOST_BYTES = 1024 * 1024
+
+
+def receive_into(sock: socket.socket, view: memoryview) -> int:
+    """Fill the start of `view`, at least a byte; 0 only at the end of the connection.
+
+    The socket's time-out is for silence: where less than was hoped for came in time, that is taken. Linux wakes a
+    reader early when the buffer has no more room or the peer has ended (tcp(7), socket(7): SO_RCVLOWAT).
+    """
+    if len(view) < _LEAST_BYTES or not hasattr(socket, "SO_RCVLOWAT"):
+        return sock.recv_into(view)
+    _wake_at(sock, min(len(view), _MOST_BYTES))
+    try:
+        return sock.recv_into(view)
+    except TimeoutError:
+        return _take_what_is_there(sock, view)
+    finally:
+        _wake_at(sock, 1)
+
+
+def _take_what_is_there(sock: socket.socket, view: memoryview) -> int:
+    timeout = sock.gettimeout()
+    sock.settimeout(0)
+    try:
+        return sock.recv_into(view)
+    except BlockingIOError:
+        raise TimeoutError("timed out") from None
+    finally:
+        sock.settimeout(timeout)
+
+
+def _wake_at(sock: socket.socket, size_bytes: int) -> None:
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size_bytes)
