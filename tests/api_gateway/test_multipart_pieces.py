@@ -186,8 +186,8 @@ def test_the_stream_is_asked_no_oftener_for_small_files_than_for_a_big_one() -> 
 )
 def test_no_form_is_held_in_memory(contents: list[bytes]) -> None:
     raw = _form_with(*contents)
-    body = body_of(raw, 1_000_000)
-    buffer = bytearray(300_000)
+    body = body_of(raw, len(raw))
+    buffer = bytearray(4 * 1024 * 1024)
     tracemalloc.start()
     try:
         for part in read_form(FORM, body):
