@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from common.bodies import BodyReader
+from common.bodies import MAX_FILL_BYTES, BodyReader
 from common.errors import IncompleteBody, InvalidRequest
+from tests.support.forms import FillingStream, PiecewiseStream, content_of
 
 
 class Stream:
@@ -48,6 +49,86 @@ def test_a_body_of_announced_length_is_read_whole(limit: int) -> None:
     assert body.length == 10
     assert read_all(body, limit) == b"0123456789"
     assert body.read(limit) == b""
+
+
+@pytest.mark.parametrize("room", [1, 9, 10, 11, 1000])
+@pytest.mark.parametrize("stream_type", [PiecewiseStream, FillingStream])
+def test_a_body_is_put_into_a_buffer_and_nowhere_beside(stream_type: Any, room: int) -> None:
+    body = reader(stream_type(b"0123456789", [3, 4]), "10")
+    assert content_of(body, room) == b"0123456789"
+    assert body.read(10) == b""
+
+
+@pytest.mark.parametrize("stream_type", [io.BytesIO, lambda content: PiecewiseStream(content, [1000])])
+def test_nothing_beyond_the_announced_length_is_put_into_a_buffer(stream_type: Any) -> None:
+    stream = stream_type(b"0123456789NEXT")
+    assert content_of(reader(stream, "10"), 100) == b"0123456789"
+    assert stream.read(100) == b"NEXT"
+
+
+def test_a_fill_of_a_large_buffer_returns_after_a_part_of_it() -> None:
+    """A stream that waits for all it is asked for must not keep a slow upload from saying that it is alive."""
+    size = MAX_FILL_BYTES + 1
+    body = reader(io.BytesIO(bytes(size)), str(size))
+    buffer = bytearray(size)
+    assert [body.fill(buffer, 0, size) for _ in range(3)] == [MAX_FILL_BYTES, 1, 0]
+
+
+def test_a_chunked_body_is_put_into_a_buffer_to_its_end() -> None:
+    assert content_of(reader(FillingStream(b"012345", [4]), is_chunked=True), 5) == b"012345"
+    assert content_of(reader(Stream(b"of the next request")), 5) == b""
+
+
+@pytest.mark.parametrize("given", [b"", b"0", b"012345678"])
+@pytest.mark.parametrize("stream_type", [io.BytesIO, Stream])
+def test_a_buffer_from_a_body_shorter_than_announced_is_incomplete(given: bytes, stream_type: Any) -> None:
+    body = reader(stream_type(given) if given else io.BytesIO(), "10")
+    with pytest.raises(IncompleteBody, match=f"{len(given)} of 10"):
+        content_of(body, 4)
+    for ask_again in (lambda: body.read(1), lambda: body.fill(bytearray(1), 0, 1)):
+        with pytest.raises(IncompleteBody):
+            ask_again()
+
+
+class Misbehaving:
+    """A stream whose calls end so; None is what one that does not wait gives while nothing is there."""
+
+    def __init__(self, outcome: Exception | bytes | None) -> None:
+        self._outcome = outcome
+
+    def read(self, _size: int) -> bytes | None:
+        if isinstance(self._outcome, Exception):
+            raise self._outcome
+        return self._outcome
+
+
+class MisbehavingFilling(Misbehaving):
+    def readinto(self, room: memoryview) -> int | None:
+        piece = self.read(len(room))
+        return None if piece is None else len(piece)
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        Misbehaving(ConnectionResetError()),
+        Misbehaving(b"more than asked for"),
+        Misbehaving(None),
+        MisbehavingFilling(TimeoutError()),
+        MisbehavingFilling(ValueError("bad chunk")),
+        MisbehavingFilling(None),
+    ],
+)
+@pytest.mark.parametrize("is_chunked", [True, False])
+def test_a_stream_that_fails_leaves_an_incomplete_body_and_the_buffer_as_long_as_it_was(
+    stream: Any, is_chunked: bool
+) -> None:
+    body = reader(stream, None if is_chunked else "100", is_chunked=is_chunked)
+    buffer = bytearray(10)
+    for _ in range(2):
+        with pytest.raises(IncompleteBody):
+            body.fill(buffer, 2, 5)
+    buffer += b"the buffer is free again"
 
 
 def test_nothing_beyond_the_announced_length_is_read() -> None:
