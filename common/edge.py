@@ -92,7 +92,9 @@ class Edge:
         self._note(call, answer.status, started)
         answer.headers.append((REQUEST_ID_HEADER, request_id))
         start_response(_STATUS_LINES[answer.status], answer.headers)
-        return answer.body if answer.close is None else _Closing(answer.body, answer.close)
+        # Our own server is done with a piece before it asks for the next; others may keep them.
+        pieces = answer.body if "dfs.socket" in call.environ else map(bytes, answer.body)
+        return pieces if answer.close is None else _Closing(pieces, answer.close)
 
     def _note(self, call: Call, status: int, started: float) -> None:
         level = self._log.debug if call.path == "/health" else self._log.info

@@ -40,7 +40,7 @@ def add_file_routes(edge: Edge, services: GatewayServices) -> None:
         return json_answer(masters.list_files(query))
 
     @edge.route("GET", "/files/<file_id>")
-    def get_file(call: Call, file_id: str) -> Answer:
+    def get_file(_call: Call, file_id: str) -> Answer:
         return file_answer(masters.find_file(file_id).file)
 
     @edge.route("GET", "/files/<file_id>/chunks")

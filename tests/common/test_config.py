@@ -41,7 +41,7 @@ def test_without_any_file_everything_is_the_default(tmp_path: Path) -> None:
 def test_config_json_wins_over_the_default(tmp_path: Path) -> None:
     config = load(tmp_path, {"gateway": {"ip": "10.0.0.1", "port": 6000}, "worker": {"fsync": False}})
     assert (config.gateway.ip, config.gateway.port, config.worker.fsync) == ("10.0.0.1", 6000, False)
-    assert config.gateway.threads == 64
+    assert config.gateway.max_connections == 1024
 
 
 def test_the_env_file_wins_over_config_json(tmp_path: Path) -> None:
@@ -55,8 +55,12 @@ def test_the_environment_wins_over_the_env_file(tmp_path: Path, monkeypatch: pyt
 
 def test_a_variable_that_is_set_but_empty_counts_as_not_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DFS_GATEWAY_PORT", "")
-    config = load(tmp_path, {"gateway": {"port": 6000, "threads": 3}}, "DFS_GATEWAY_PORT=6001\nDFS_GATEWAY_THREADS=\n")
-    assert (config.gateway.port, config.gateway.threads) == (6001, 3)
+    config = load(
+        tmp_path,
+        {"gateway": {"port": 6000, "max_connections": 30}},
+        "DFS_GATEWAY_PORT=6001\nDFS_GATEWAY_MAX_CONNECTIONS=\n",
+    )
+    assert (config.gateway.port, config.gateway.max_connections) == (6001, 30)
 
 
 @pytest.mark.parametrize("entry", list(all_settings()), ids=lambda entry: entry.key)
@@ -175,7 +179,7 @@ def test_the_tree_cannot_be_changed(tmp_path: Path) -> None:
         with pytest.raises(dataclasses.FrozenInstanceError):
             setattr(config, section, None)
         with pytest.raises(dataclasses.FrozenInstanceError):
-            getattr(config, section).threads = 1
+            getattr(config, section).port = 1
 
 
 def test_the_secrets_do_not_appear_when_the_configuration_is_printed(

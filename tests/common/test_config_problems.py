@@ -61,12 +61,12 @@ def test_each_problem_has_its_line_with_key_rule_and_value(tmp_path: Path) -> No
 
 
 def test_the_message_of_the_error_has_one_line_for_each_problem(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text('{"gateway": {"port": 0, "threads": 0}}')
+    (tmp_path / "config.json").write_text('{"gateway": {"port": 0, "max_connections": 0}}')
     with pytest.raises(ConfigError) as caught:
         load_config(tmp_path)
     assert str(caught.value).splitlines() == [
         "config.json: gateway.port: must be at least 1, not 0",
-        "config.json: gateway.threads: must be at least 2, not 0",
+        "config.json: gateway.max_connections: must be at least 8, not 0",
     ]
 
 
@@ -84,7 +84,7 @@ def test_the_message_of_the_error_has_one_line_for_each_problem(tmp_path: Path) 
         ({"gateway": {"avoid_seconds": -0.1}}, "gateway.avoid_seconds", "must be at least 0"),
         ({"gateway": {"ip": 5}}, "gateway.ip", "must be text"),
         ({"worker": {"fsync": "maybe"}}, "worker.fsync", "must be true or false"),
-        ({"cluster": {"server": "apache"}}, "cluster.server", "must be one of auto, gunicorn, cheroot"),
+        ({"cluster": {"server": "apache"}}, "cluster.server", "must be one of auto, gunicorn, standalone"),
         ({"cluster": {"chunk_size_bytes": 0}}, "cluster.chunk_size_bytes", "must be at least 65536"),
         ({"cluster": {"chunk_size_bytes": 2**27}}, "cluster.chunk_size_bytes", "must be at most"),
         ({"cluster": {"chunk_size_bytes": 100_000}}, "cluster.chunk_size_bytes", "must be a multiple of 65536"),

@@ -42,7 +42,11 @@ def entries(tmp_path: Path) -> list[dict[str, Any]]:
 
 
 def test_an_event_is_one_line_of_json(open_here: Open, tmp_path: Path) -> None:
-    open_here().info("chunk_stored", chunk_id="c", size_bytes=5, path="a\nb \u2028 é", folder=tmp_path)
+    log = open_here()
+    # Outside of any request, whatever this thread served before.
+    contextvars.Context().run(
+        lambda: log.info("chunk_stored", chunk_id="c", size_bytes=5, path="a\nb \u2028 é", folder=tmp_path)
+    )
     (entry,) = entries(tmp_path)
     parse_timestamp(entry.pop("time"))
     assert entry == {

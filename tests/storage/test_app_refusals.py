@@ -200,8 +200,3 @@ def test_a_lost_disk_is_answered_without_the_details(tmp_path: Path) -> None:
 def test_the_request_id_that_came_is_the_one_that_is_answered(worker: InProcessWorker) -> None:
     answer = worker.ask("GET", "/nothing", {"X-Request-ID": "from-the-gateway"})
     assert assert_problem(answer, 404, "not_found")["request_id"] == "from-the-gateway"
-
-
-def test_a_refused_body_is_not_taken_for_the_next_request(worker: InProcessWorker) -> None:
-    """The body was not read, so the connection cannot carry another request."""
-    assert worker.put(CHUNK, headers={}).headers["Connection"] == "close"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import ChunkConflict, ChunkCorrupt, ChunkMissing, IncompleteBody
+from common.ranges import ByteRange
 from storage.chunk_file import file_size
 from storage.chunk_store import ChunkStore
 from tests.support.chunks import (
@@ -46,7 +47,11 @@ def test_a_written_chunk_is_read_back(is_synced: bool, root: Path) -> None:
         put(store, chunk)
         with store.open(chunk.chunk_id) as (file, header):
             assert (header.size_bytes, header.checksum, header.digests) == (size, chunk.checksum, chunk.digests)
+            file.seek(0)
             assert file.read(size) == chunk.content
+            for start, stop in ((0, size), (0, 1), (size - 1, size), (size // 2, size)):
+                span = b"".join(map(bytes, store.read_span(chunk.chunk_id, file, ByteRange(start, stop))))
+                assert span == chunk.content[start:stop]
         assert store.verify(chunk.chunk_id)
     assert counts(store) == (len(sizes), sum(file_size(size) for size in sizes))
     assert_counts_are_true(store, root)
@@ -172,6 +177,7 @@ def test_a_chunk_that_is_deleted_while_it_is_read_is_read_to_its_end(store: Chun
     put(store, chunk)
     with store.open(chunk.chunk_id) as (file, header):
         store.delete([chunk.chunk_id])
+        file.seek(0)
         assert file.read(header.size_bytes) == chunk.content
 
 

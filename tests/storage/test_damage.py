@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import struct
 from pathlib import Path
 
 import pytest
+import xxhash
 
 from common.checksums import verify_blocks
 from common.errors import ChunkCorrupt, ChunkMissing, DFSError
+from storage.chunk_file import file_size
 from storage.chunk_store import ChunkStore
 from tests.support.chunks import (
     BLOCK,
@@ -24,7 +27,9 @@ from tests.support.chunks import (
 SIZE = 2 * BLOCK + 100
 FOOTER = 40
 DIGESTS = 3 * 16
-FILE_SIZE = SIZE + DIGESTS + FOOTER
+FILE_SIZE = file_size(SIZE)
+# The digests stand right before the footer, the padding between them and the data.
+DIGESTS_AT = FILE_SIZE - FOOTER - DIGESTS
 
 
 @pytest.fixture
@@ -71,6 +76,7 @@ def test_a_flipped_bit_in_the_data_does_not_match_the_digests_that_are_sent_alon
         put(store, chunk)
         flip(root, position)
         with store.open(chunk.chunk_id) as (file, header):
+            file.seek(0)
             content = file.read(header.size_bytes)
         assert header.checksum == chunk.checksum
         with pytest.raises(ChunkCorrupt):
@@ -82,7 +88,7 @@ def test_a_flipped_bit_in_digests_or_footer_is_found_by_opening(
     how: str, store: ChunkStore, chunk: Chunk, root: Path
 ) -> None:
     # First and last byte of the digests and of each part of the footer: magic, size, checksum, its own digest.
-    positions = [SIZE, SIZE + 17, SIZE + DIGESTS - 1, -40, -33, -32, -25, -24, -9, -8, -1]
+    positions = [DIGESTS_AT, DIGESTS_AT + 17, DIGESTS_AT + DIGESTS - 1, -40, -33, -32, -25, -24, -9, -8, -1]
     for number, position in enumerate(positions, start=1):
         put(store, chunk)
         flip(root, position, bit=128)
@@ -99,7 +105,18 @@ def test_a_file_that_was_cut_is_found(store: ChunkStore, chunk: Chunk, root: Pat
     """As a disk leaves it that lied about having written."""
     (file,) = chunk_files(root)
     content = file.read_bytes()
-    lengths = (0, 1, FOOTER - 1, FOOTER, FOOTER + 1, FILE_SIZE // 2, SIZE, SIZE + DIGESTS, FILE_SIZE - 1)
+    lengths = (
+        0,
+        1,
+        FOOTER - 1,
+        FOOTER,
+        FOOTER + 1,
+        FILE_SIZE // 2,
+        SIZE,
+        DIGESTS_AT,
+        DIGESTS_AT + DIGESTS,
+        FILE_SIZE - 1,
+    )
     for number, kept in enumerate(lengths, start=1):
         file.write_bytes(content[:kept])
         restarted = open_store(root)
@@ -179,3 +196,21 @@ def test_a_disk_that_does_not_let_the_damaged_file_be_moved_is_an_error_of_ours(
         store.verify(chunk.chunk_id)
     assert len(chunk_files(tmp_path)) == 1
     assert store.usage().chunk_count == 1
+
+
+def test_a_file_of_the_first_format_which_had_no_padding_is_read(store: ChunkStore, chunk: Chunk, root: Path) -> None:
+    (file,) = chunk_files(root)
+    body = b"DFSCHNK1" + struct.pack("<Q", SIZE) + bytes.fromhex(chunk.checksum)
+    file.write_bytes(chunk.content + chunk.digests + body + xxhash.xxh3_64_digest(body))
+    assert read_data(store, chunk) == chunk.content
+    assert store.verify(chunk.chunk_id)
+
+
+@pytest.mark.parametrize(("magic", "padding"), [(b"DFSCHNK1", 4096), (b"DFSCHNK2", 0)])
+def test_a_file_whose_format_and_length_contradict_each_other_is_found(
+    magic: bytes, padding: int, store: ChunkStore, chunk: Chunk, root: Path
+) -> None:
+    (file,) = chunk_files(root)
+    body = magic + struct.pack("<Q", SIZE) + bytes.fromhex(chunk.checksum)
+    file.write_bytes(chunk.content + bytes(padding) + chunk.digests + body + xxhash.xxh3_64_digest(body))
+    assert store.verify(chunk.chunk_id) is False

@@ -19,11 +19,11 @@ from tests.support.chunks import BLOCK, Source, chunk_files, make_chunk, open_st
 ROOM = file_size(BLOCK)
 
 
-def test_what_fits_exactly_is_taken_and_one_byte_more_is_not(root: Path) -> None:
+def test_what_fits_exactly_is_taken_and_one_disk_block_more_is_not(root: Path) -> None:
     store = open_store(root, capacity_bytes=ROOM)
     assert store.usage().free_bytes == store.usage().capacity_bytes == ROOM
     with pytest.raises(DiskFull):
-        put(store, make_chunk(BLOCK + 1))
+        put(store, make_chunk(BLOCK + 4096))
     assert chunk_files(root) == []
     put(store, make_chunk(BLOCK))
     assert store.usage().free_bytes == 0
