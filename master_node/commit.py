@@ -83,7 +83,9 @@ class Committer:
                 raise _refusal(upload)
             if upload.state == model.COMMITTED:
                 return self._committed_file(upload, upload.file_id)
-            upload = self._try(upload, request)
+            upload, landed = self._try(upload, request)
+            if landed is not None:
+                return model.as_of(landed, upload_id), landed.file_id == upload_id
         raise TooManyVersions("too many writers of this path at once")
 
     def fence(self, upload: Upload) -> bool:
@@ -122,25 +124,28 @@ class Committer:
                 return committed
             present = found
 
-    def _try(self, upload: Upload, request: CommitRequest) -> Upload:
-        """One turn: execute the upload's target, or name one; returns the upload as it stands then."""
+    def _try(self, upload: Upload, request: CommitRequest) -> tuple[Upload, File | None]:
+        """One turn: execute the upload's target, or name one; returns the upload as it stands then.
+
+        With it the file, where its write has been made, by this try or another.
+        """
         target = upload.target
         if target is None:
-            return self._retarget(upload, request.path)
+            return self._retarget(upload, request.path), None
         if target.path != request.path:
             raise Conflict(f"the upload was opened for another path, {target.path!r}")
         try:
-            is_done = self._execute(upload, target, request)
+            landed = self._execute(upload, target, request)
         except PreconditionFailed as error:
             refused = self._refuse(upload, error.detail)
             if refused.refusal:
                 raise
-            return refused
-        if is_done:
-            return self.mark_committed(upload, target.file_id)
+            return refused, None
+        if landed is not None:
+            return self.mark_committed(upload, target.file_id), landed
         fresh = self._require_upload(upload.upload_id)
         # Another try may have named a new target already; then that one is to be executed, not replaced.
-        return self._retarget(fresh, request.path) if fresh.target == target else fresh
+        return (self._retarget(fresh, request.path) if fresh.target == target else fresh), None
 
     def _refuse(self, upload: Upload, reason: str) -> Upload:
         """Abort the upload before its client is told that the conditions fail, so that no other try makes it happen."""
@@ -153,42 +158,46 @@ class Committer:
         )
         return refused if self._store.replace_upload(refused) else self._require_upload(upload.upload_id)
 
-    def _execute(self, upload: Upload, target: CommitTarget, request: CommitRequest) -> bool:
-        """Make the write that the target names; False when it can not be made any more."""
+    def _execute(self, upload: Upload, target: CommitTarget, request: CommitRequest) -> File | None:
+        """Make the write that the target names, and return its file; None when it can not be made any more."""
         version = self._version(upload, request)
         if target.is_insert:
             return self._insert(upload, target, version, request.preconditions)
         file = self._store.find_file(target.file_id)
         if file is not None and file.has_version(upload.upload_id):
-            return True
+            return file
         if file is None or file.revision != target.revision:
-            return False
+            return None
         if file.status == model.ACTIVE and file.path == target.path:
             request.preconditions.check(file)
-            return self._store.replace_file(self._overwritten(file, version))
+            overwritten = self._overwritten(file, version)
+            return overwritten if self._store.replace_file(overwritten) else None
         if file.file_id == upload.upload_id and file.status == model.PURGED:
             request.preconditions.check(None)
             return self._revive(file, target, version)
-        return False
+        return None
 
-    def _insert(self, upload: Upload, target: CommitTarget, version: Version, preconditions: Preconditions) -> bool:
+    def _insert(
+        self, upload: Upload, target: CommitTarget, version: Version, preconditions: Preconditions
+    ) -> File | None:
         preconditions.check(None)
+        file = model.new_file(upload, target.path, version, self._clock.timestamp())
         try:
-            self._store.insert_file(model.new_file(upload, target.path, version, self._clock.timestamp()))
+            self._store.insert_file(file)
         except KeyTaken:
-            return not self._plant_bar(upload.upload_id) and self._is_landed(upload)
+            return None if self._plant_bar(upload.upload_id) else self._landed(upload)
         except IdTaken:
-            return self._is_landed(upload)
-        return True
+            return self._landed(upload)
+        return file
 
-    def _revive(self, barrier: File, target: CommitTarget, version: Version) -> bool:
+    def _revive(self, barrier: File, target: CommitTarget, version: Version) -> File | None:
         revived = model.revive(barrier, target.path, version, self._clock.timestamp())
         try:
-            return self._store.replace_file(revived)
+            return revived if self._store.replace_file(revived) else None
         except KeyTaken:
             # The path was taken meanwhile. Move the bar on, so that no late try of this target can succeed.
             self._store.replace_file(model.touched(barrier))
-            return False
+            return None
 
     def _overwritten(self, file: File, version: Version) -> File:
         return model.overwrite(
@@ -217,9 +226,9 @@ class Committer:
             return False
         return True
 
-    def _is_landed(self, upload: Upload) -> bool:
+    def _landed(self, upload: Upload) -> File | None:
         file = self._store.find_file(upload.upload_id)
-        return file is not None and file.has_version(upload.upload_id)
+        return file if file is not None and file.has_version(upload.upload_id) else None
 
     def _require_upload(self, upload_id: str) -> Upload:
         upload = self._store.find_upload(upload_id)
@@ -247,10 +256,10 @@ class Committer:
         )
 
 
-def choose_target(store: MetadataStore, upload_id: str, path: str) -> CommitTarget:
-    """The write that would make the upload the content of `path`, as things stand."""
+def choose_target(store: MetadataStore, upload_id: str, path: str, *, is_new: bool = False) -> CommitTarget:
+    """The write that would make the upload the content of `path`, as things stand. is_new: nobody knows its id yet."""
     present = store.find_file_by_key(f"a/{path}")
-    if present is None:
+    if present is None and not is_new:
         present = store.find_file(upload_id)
     if present is None:
         return CommitTarget(upload_id, path, 0, is_insert=True)

@@ -67,7 +67,7 @@ class Uploads:
             placed_count=0,
             workers=(),
             last_activity_at=self._election.clock_seconds(),
-            target=choose_target(self._store, upload_id, check_path(path)) if path is not None else None,
+            target=choose_target(self._store, upload_id, check_path(path), is_new=True) if path is not None else None,
         )
         placements = self._place(upload, 0, place)
         upload = _with_placements(upload, placements)

@@ -16,7 +16,7 @@ import contextlib
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from common.errors import MetadataUnavailable
@@ -101,27 +101,20 @@ class GroupCommit:
 
     def _commit_together(self, batch: Sequence[_Entry]) -> None:
         """Give every entry its outcome; none has one of its own unless the transaction is committed."""
-        try:
-            with self._in_use, self._undone_on_error():
+        with self._in_use:
+            try:
                 self._begin(all(entry.is_relaxed for entry in batch))
                 for entry in batch:
                     self._perform(entry)
                 self._commit()
-        except sqlite3.Error as error:
-            _fail(batch, f"the SQLite database does not answer: {error}")
-        except BaseException:
-            _fail(batch, "the write was interrupted")
-            raise
-
-    @contextlib.contextmanager
-    def _undone_on_error(self) -> Iterator[None]:
-        try:
-            yield
-        except BaseException:
-            # Else the database's write lock would stay with us.
-            with contextlib.suppress(sqlite3.Error):
-                self._roll_back()
-            raise
+            except BaseException as error:
+                # Else the database's write lock would stay with us; if even that fails, the next batch tries again.
+                with contextlib.suppress(sqlite3.Error):
+                    self._roll_back()
+                for entry in batch:
+                    entry.error = MetadataUnavailable(f"the SQLite database does not answer: {error!r}")
+                if not isinstance(error, sqlite3.Error):
+                    raise
 
     def _begin(self, is_relaxed: bool) -> None:
         self._roll_back()
@@ -187,8 +180,3 @@ class _Entry:
         self.wake.acquire()
         self.result: Any = None
         self.error: BaseException | None = None
-
-
-def _fail(batch: Sequence[_Entry], reason: str) -> None:
-    for entry in batch:
-        entry.error = MetadataUnavailable(reason)

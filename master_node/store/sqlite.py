@@ -8,13 +8,12 @@ next that is not (docs/decisions/007-group-commit.md).
 
 from __future__ import annotations
 
-import contextlib
 import json
 import random
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -65,9 +64,11 @@ class SqliteStore:
         self._path = path
         self._local = threading.local()
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _database_errors():
+        try:
             self._commits = GroupCommit(self._connect())
-            self._commits.run(self._prepare, is_one_statement=False)
+        except sqlite3.Error as error:
+            raise _unavailable(error) from error
+        self._write(self._prepare, is_one_statement=False)
 
     # --- files ---
 
@@ -241,8 +242,12 @@ class SqliteStore:
         self, operation: Operation[Result], *, is_relaxed: bool = False, is_one_statement: bool = True
     ) -> Result:
         """See GroupCommit.run. A constraint that fails is raised as it is, every other error as MetadataUnavailable."""
-        with _database_errors():
+        try:
             return self._commits.run(operation, is_relaxed=is_relaxed, is_one_statement=is_one_statement)
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.Error as error:
+            raise _unavailable(error) from error
 
     def _change_one(self, statement: str, values: Sequence[Any], is_relaxed: bool = False) -> bool:
         """Whether the statement changed a row."""
@@ -311,16 +316,6 @@ def _upload_row(upload: Upload) -> tuple[Any, ...]:
 
 def _first(files: Sequence[File]) -> File | None:
     return files[0] if files else None
-
-
-@contextlib.contextmanager
-def _database_errors() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.IntegrityError:
-        raise
-    except sqlite3.Error as error:
-        raise _unavailable(error) from error
 
 
 def _unavailable(error: sqlite3.Error) -> MetadataUnavailable:

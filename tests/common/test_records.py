@@ -172,3 +172,26 @@ def test_a_version_id_is_32_hexadecimal_digits() -> None:
     assert is_version_id("0123456789abcdef" * 2)
     for text in ("", "0" * 31, "0" * 33, "G" * 32, "A" * 32, "0" * 32 + "\n"):
         assert not is_version_id(text)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        Target("worker_1", "http://127.0.0.1:5001"),
+        Placement.from_json(PLACEMENT),
+        StoredChunk.from_json({**STORED, "doubtful": ["worker_3"]}),
+        ChunkLocation(7, 65536, "0123456789abcdef" * 2, (Target("worker_1", "http://127.0.0.1:5001"),)),
+        OpenUpload.from_json(OPEN_UPLOAD),
+        Checksum("sha256", "00"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_value_is_written_with_every_field_in_the_order_of_its_class(value: Any) -> None:
+    assert json.dumps(value.to_json()) == json.dumps(asdict(value))
+    assert type(value).from_json(json.loads(json.dumps(value.to_json()))) == value
+
+
+def test_a_file_is_written_with_every_field_in_order_then_its_name_and_etag() -> None:
+    info = FileInfo.from_json(FILE)
+    expected = {**asdict(info), "file_name": "b.txt", "etag": info.etag}
+    assert json.dumps(info.to_json()) == json.dumps(expected)
