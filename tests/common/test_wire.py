@@ -112,7 +112,8 @@ def test_the_size_of_a_chunk_is_hexadecimal(line: bytes, size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", [b"\r\n", b"-1\r\n", b"0x5\r\n", b" 5\r\n", b"5 5\r\n", b"g\r\n", b"5;a\nb\r\n", b"5\n", b"f" * 16 + b"\r\n"]
+    "line",
+    [b"\r\n", b"-1\r\n", b"0x5\r\n", b" 5\r\n", b"5 5\r\n", b"g\r\n", b"5;a\nb\r\n", b"5\n", b"f" * 16 + b"\r\n"],
 )
 def test_a_chunk_size_that_is_none_is_refused(line: bytes) -> None:
     with pytest.raises(MalformedHead):
