@@ -76,7 +76,7 @@ class Answer:
 
     def json(self) -> dict[str, Any]:
         try:
-            value = json.loads(self.read())
+            value = json.loads(self.read().decode())
         except RecursionError:
             raise ValueError("the answer is nested too deeply") from None
         if not isinstance(value, dict):

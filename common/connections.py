@@ -65,11 +65,7 @@ class Connection:
 
     def __init__(self, host: str, port: int, timeout_seconds: float) -> None:
         """Connect; raises NotConnected."""
-        try:
-            self._socket = socket.create_connection((host, port), timeout_seconds)
-        except OSError as error:
-            raise NotConnected(str(error)) from error
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket = _connect(host, port, timeout_seconds)
         self._received = b""
         self._taken = 0
         self._deadline = 0.0
@@ -175,6 +171,17 @@ class Connection:
     def _check_deadline(self) -> None:
         if time.monotonic() > self._deadline:
             raise TimeoutError("the answer took too long")
+
+
+def _connect(host: str, port: int, timeout_seconds: float) -> socket.socket:
+    try:
+        sock = socket.create_connection((host, port), timeout_seconds)
+        with contextlib.suppress(OSError):
+            # Without it small requests wait for the peer's delayed acknowledgements; refused once the peer is gone.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except (OSError, UnicodeError) as error:
+        raise NotConnected(str(error)) from error
+    return sock
 
 
 def _shut_down(sock: socket.socket | None) -> None:

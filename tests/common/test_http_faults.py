@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import socket
 import threading
+from collections.abc import Iterator
 
 import pytest
 
-from common.errors import FileUnknown, PeerUnreachable
+from common.errors import DiskFull, FileUnknown, PeerUnreachable
 from common.http import Abort, HttpPool
 from tests.support.tiny_server import Exchange, never_answering, refusing, serving
 from tests.support.waiting import InBackground
@@ -15,6 +18,7 @@ from tests.support.waiting import InBackground
 # Of silence; a test that waits for the end of it takes as long.
 SHORT = 0.1
 LONG = 30.0
+EMPTY_OBJECT = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 
 @pytest.fixture
@@ -165,6 +169,24 @@ def test_another_thread_breaks_off_a_call_that_is_sending(pool: HttpPool) -> Non
                 call.result(10.0)
 
 
+def test_a_call_that_was_broken_off_does_not_pass_for_an_answer_that_ended(pool: HttpPool) -> None:
+    """A body without a length ends with the connection, and breaking off ends the connection."""
+    asked = threading.Event()
+    abort = Abort()
+
+    def answer(exchange: Exchange) -> None:
+        exchange.send_raw(b"HTTP/1.1 200 OK\r\n\r\nhalf")
+        asked.set()
+        exchange.stay_silent()
+
+    with serving(answer) as server:
+        call = InBackground(lambda: read_whole(pool, server.url, timeout_seconds=LONG, abort=abort))
+        assert asked.wait(10)
+        abort.abort()
+        with pytest.raises(PeerUnreachable):
+            call.result(10.0)
+
+
 def test_a_call_that_was_broken_off_before_it_began_is_not_made(pool: HttpPool) -> None:
     abort = Abort()
     abort.abort()
@@ -175,6 +197,79 @@ def test_a_call_that_was_broken_off_before_it_began_is_not_made(pool: HttpPool) 
         assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize("is_kept", [False, True], ids=["new connection", "kept connection"])
+@pytest.mark.parametrize("size", [1, 64 * 1024, 64 * 1024 + 1, 64 * 1024 * 1024])
+def test_an_error_that_a_peer_answers_before_it_read_the_body_comes_back(
+    size: int, is_kept: bool, pool: HttpPool
+) -> None:
+    """It closes with bytes unread, so sending fails while the answer is there already."""
+    problem = json.dumps(DiskFull("at the reserve").to_problem()).encode()
+    head = b"HTTP/1.1 507 X\r\nContent-Length: %d\r\n\r\n"
+    with closing_early(head % len(problem) + problem, is_kept=is_kept) as url:
+        if is_kept:
+            pool.call_json("GET", url, timeout_seconds=LONG)
+        call = InBackground(lambda: put(pool, url, bytes(size), Abort()))
+        with pytest.raises(DiskFull, match="at the reserve"):
+            call.result(10.0)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"HTTP/1.1 507 X\r\nContent-Length: 8\r\n\r\nhalf",
+        b"HTTP/1.1 507 X\r\n",
+        b"garbage\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+    ],
+)
+def test_an_early_answer_that_is_no_whole_error_is_none(raw: bytes, pool: HttpPool) -> None:
+    """Least of all a success: the peer cannot have the bytes that were never sent."""
+    with closing_early(raw) as url:
+        call = InBackground(lambda: put(pool, url, bytes(64 * 1024 * 1024), Abort()))
+        with pytest.raises(PeerUnreachable) as caught:
+            call.result(10.0)
+        assert caught.value.context["may_have_arrived"]
+
+
+def test_a_request_that_broke_off_may_have_arrived_even_if_nobody_is_there_the_second_time(pool: HttpPool) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        first = InBackground(lambda: pool.call_json("GET", url, timeout_seconds=LONG))
+        connection, _ = listening.accept()
+        with connection:
+            read_head(connection)
+            connection.sendall(EMPTY_OBJECT)
+            first.result(10.0)
+            listening.close()
+            second = InBackground(lambda: pool.call_json("POST", url, timeout_seconds=LONG, body={}))
+            read_head(connection)
+    with pytest.raises(PeerUnreachable) as caught:
+        second.result(10.0)
+    assert caught.value.context["may_have_arrived"]
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:port", "ftp://127.0.0.1:1", "http://a@127.0.0.1", f"http://{70 * 'a'}.b", "http://", "x"]
+)
+def test_a_request_to_what_is_no_address_cannot_have_arrived(url: str, pool: HttpPool) -> None:
+    with pytest.raises(PeerUnreachable) as caught:
+        pool.call_json("GET", url, timeout_seconds=LONG)
+    assert not caught.value.context["may_have_arrived"]
+
+
+def test_nothing_is_sent_of_a_request_that_would_arrive_as_another(pool: HttpPool) -> None:
+    with serving(lambda exchange: exchange.send_json({})) as server:
+        for target, value in (("/a\r\nB: c", "d"), ("/a b", "d"), ("/a", "d\r\nE: f"), ("/a", "\u0141")):
+            with (
+                pytest.raises(PeerUnreachable) as caught,
+                pool.call("GET", server.url + target, timeout_seconds=LONG, headers={"A": value}),
+            ):
+                pass
+            assert not caught.value.context["may_have_arrived"]
+        assert server.requests == []
+
+
 def test_breaking_off_a_call_that_is_over_harms_no_later_one(pool: HttpPool) -> None:
     abort = Abort()
     with serving(lambda exchange: exchange.send(b"whole")) as server:
@@ -182,6 +277,33 @@ def test_breaking_off_a_call_that_is_over_harms_no_later_one(pool: HttpPool) -> 
         abort.abort()
         assert read_whole(pool, server.url, timeout_seconds=LONG) == b"whole"
         assert {seen.connection for seen in server.requests} == {0}
+
+
+@contextlib.contextmanager
+def closing_early(raw: bytes, *, is_kept: bool = False) -> Iterator[str]:
+    """A peer that reads one byte of a request, answers `raw` and closes; is_kept: after one call that went well."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                if is_kept:
+                    read_head(connection)
+                    connection.sendall(EMPTY_OBJECT)
+                connection.recv(1)
+                connection.sendall(raw)
+
+        peer = InBackground(serve)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        peer.result(10.0)
+
+
+def read_head(connection: socket.socket) -> None:
+    head = b""
+    while b"\r\n\r\n" not in head:
+        came = connection.recv(65536)
+        assert came
+        head += came
 
 
 def read_whole(pool: HttpPool, url: str, *, timeout_seconds: float, abort: Abort | None = None) -> bytes:

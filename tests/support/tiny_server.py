@@ -68,6 +68,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     # One packet for head and body, so that neither side waits for the other's delayed acknowledgement.
     wbufsize = -1
+    # What a test sends in pieces leaves in pieces.
+    disable_nagle_algorithm = True
     server: _Server
 
     def setup(self) -> None:
