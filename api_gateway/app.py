@@ -30,7 +30,7 @@ def create_app(
             return
         access.check(call.method, call.headers, call.client, _local_address(call), call.headers.get("Host", ""))
 
-    edge = Edge(app, log, guard, partial(explain_error, app))
+    edge = Edge(app, log, guard, partial(explain_error, app), logs_all=True)
     add_file_routes(edge, services)
     add_path_routes(app, edge, services)
     add_cluster_routes(edge, services.masters, master_urls, executor)

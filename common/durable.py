@@ -24,10 +24,11 @@ class StagedFile:
     the file system allows it; every piece must then be aligned in memory and in length to 4096 bytes.
     """
 
-    def __init__(self, path: Path, *, is_synced: bool = True, is_direct: bool = False) -> None:
-        self.path = path
+    def __init__(self, path: Path | str, *, is_synced: bool = True, is_direct: bool = False) -> None:
+        # Text, not pathlib: on the way of every small chunk.
+        self.path = os.fspath(path)
         self._is_synced = is_synced
-        self._temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}")
+        self._temporary = f"{self.path}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}"
         self._is_published = False
         self._file, self._is_direct = _create(self._temporary, is_direct and hasattr(os, "O_DIRECT"))
 
@@ -64,7 +65,7 @@ class StagedFile:
     def settle(self) -> None:
         """Make the new name survive a power cut."""
         if self._is_synced:
-            sync_directory(self.path.parent)
+            sync_directory(os.path.dirname(self.path))
 
     def __enter__(self) -> StagedFile:
         return self
@@ -73,10 +74,10 @@ class StagedFile:
         self._file.close()
         if not self._is_published:
             with contextlib.suppress(OSError):
-                self._temporary.unlink()
+                os.unlink(self._temporary)
 
 
-def _create(path: Path, is_direct: bool) -> tuple[io.FileIO, bool]:
+def _create(path: str, is_direct: bool) -> tuple[io.FileIO, bool]:
     """A new file, and whether writes to it go past the page cache."""
     if is_direct:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_DIRECT
@@ -86,7 +87,8 @@ def _create(path: Path, is_direct: bool) -> tuple[io.FileIO, bool]:
             if error.errno != errno.EINVAL:
                 raise
             # Some file systems, such as tmpfs, know no direct I/O; the name may have been made all the same.
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
     return io.FileIO(path, "xb"), False
 
 
@@ -106,7 +108,7 @@ def move_durably(source: Path, target: Path) -> None:
     sync_directory(source.parent)
 
 
-def sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path | str) -> None:
     """Make created, renamed and removed names in `directory` last; a no-op where the OS has no such call."""
     if not hasattr(os, "O_DIRECTORY"):
         return

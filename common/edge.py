@@ -40,12 +40,16 @@ _ANYTHING = r"((?s:.*))"
 class Edge:
     """The edge of one service."""
 
-    def __init__(self, app: Flask, log: EventLog, guard: Guard, explain: Explain | None = None) -> None:
+    def __init__(
+        self, app: Flask, log: EventLog, guard: Guard, explain: Explain | None = None, *, logs_all: bool = False
+    ) -> None:
         """guard: raises when the call may not come in; asked for every request, whichever way it goes.
 
-        explain: makes the answer to an error; default: problem+json.
+        explain: makes the answer to an error; default: problem+json. logs_all: requests that went well are events
+        worth keeping, too; else they are only logged for debugging.
         """
         self._explain = explain or _explain_as_problem
+        self._logs_all = logs_all
         self._log = log
         self._guard = guard
         self._flask = app.wsgi_app
@@ -97,8 +101,9 @@ class Edge:
         return pieces if answer.close is None else _Closing(pieces, answer.close)
 
     def _note(self, call: Call, status: int, started: float) -> None:
-        level = self._log.debug if call.path == "/health" else self._log.info
-        level(
+        is_kept = status >= 400 or (self._logs_all and call.path != "/health")
+        note = self._log.info if is_kept else self._log.debug
+        note(
             "request",
             method=call.method,
             path=call.path,

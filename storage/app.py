@@ -38,9 +38,8 @@ def create_app(node_id: str, store: ChunkStore, epochs: EpochGate, secret: Clust
     def get_chunk(call: Call, chunk_id: str) -> Answer:
         """The data or one range of it; HEAD answers the same without the bytes."""
         _check_id(chunk_id)
-        opened = store.open(chunk_id)
         try:
-            file, header = opened.__enter__()
+            file, header = store.open(chunk_id)
         except ChunkCorrupt as error:
             log.warning("chunk_quarantined", chunk_id=chunk_id, reason=error.detail)
             raise ChunkMissing(f"the replica of chunk {chunk_id} was damaged and is in quarantine") from error
@@ -50,13 +49,13 @@ def create_app(node_id: str, store: ChunkStore, epochs: EpochGate, secret: Clust
             headers = _headers(header, span, wanted is not None)
             pieces = None if call.method == "HEAD" else Started(store.read_span(chunk_id, file, span))
         except BaseException:
-            opened.__exit__(None, None, None)
+            file.close()
             raise
 
         def close() -> None:
             if pieces is not None:
                 pieces.close()
-            opened.__exit__(None, None, None)
+            file.close()
 
         return Answer(206 if wanted else 200, headers, pieces or (), close)
 

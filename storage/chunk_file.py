@@ -13,14 +13,15 @@ first format, DFSCHNK1, are the same without padding; they are read, and no long
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import struct
 from dataclasses import dataclass
-from typing import BinaryIO
 
 import xxhash
 
-from common.checksums import DIGEST_SIZE_BYTES, checksum_of, digest_list_size
+from common.checksums import checksum_of, digest_list_size
 from common.errors import ChunkCorrupt
 
 ALIGNMENT = 4096
@@ -28,7 +29,9 @@ _MAGIC = b"DFSCHNK2"
 _UNPADDED_MAGIC = b"DFSCHNK1"
 _BODY = struct.Struct("<8sQ16s")
 _FOOTER_SIZE = _BODY.size + 8
-# One read of this much gets the footer and the digests of a chunk of up to 15 MiB.
+# Files up to this size are read in one piece.
+_WHOLE_BYTES = 64 * 1024 + ALIGNMENT
+# Of larger ones this much holds the footer and, up to 15 MiB, the digests.
 _END_BYTES = 4096
 
 
@@ -41,6 +44,75 @@ class ChunkHeader:
     digests: bytes
 
 
+class ChunkFile:
+    """An open chunk file; a small one is read whole at once. Not for several threads at the same time."""
+
+    def __init__(self, path: str) -> None:
+        """Open the file; raises FileNotFoundError and other OSErrors. Nothing is read or checked yet."""
+        self._file = io.FileIO(path)
+        status = os.fstat(self._file.fileno())
+        self.identity = (status.st_dev, status.st_ino)
+        self._total = status.st_size
+        self._end_start = self._total
+        self._end = b""
+
+    def read_header(self) -> ChunkHeader:
+        """Read and check the end of the file; raises ChunkCorrupt when anything in it is off."""
+        self._read_end(self._total if self._total <= _WHOLE_BYTES else _END_BYTES)
+        footer = self._end[-_FOOTER_SIZE:]
+        body = footer[: _BODY.size]
+        if len(footer) != _FOOTER_SIZE or xxhash.xxh3_64_digest(body) != footer[_BODY.size :]:
+            raise ChunkCorrupt("the chunk file is too short, or its footer is damaged")
+        magic, size_bytes, checksum = _BODY.unpack(body)
+        if (magic, self._total) not in ((_MAGIC, file_size(size_bytes)), (_UNPADDED_MAGIC, _unpadded_size(size_bytes))):
+            raise ChunkCorrupt("the chunk file's size does not match its footer")
+        needed = _FOOTER_SIZE + digest_list_size(size_bytes)
+        if needed > len(self._end):
+            self._read_end(needed)
+        digests = self._end[len(self._end) - needed : len(self._end) - _FOOTER_SIZE]
+        if checksum_of(digests) != checksum.hex():
+            raise ChunkCorrupt("the chunk file's block digests are damaged")
+        return ChunkHeader(size_bytes, checksum.hex(), digests)
+
+    def read_into(self, start: int, view: memoryview) -> int:
+        """Fill `view` with what stands at `start`; returns how much that was, less only where the file ends.
+
+        Raises OSError as the disk does.
+        """
+        if start >= self._end_start:
+            piece = self._end[start - self._end_start : start - self._end_start + len(view)]
+            view[: len(piece)] = piece
+            return len(piece)
+        filled = 0
+        self._file.seek(start)
+        while filled < len(view) and (count := self._file.readinto(view[filled:])):
+            filled += count
+        return filled
+
+    def read_ahead(self, start: int, length: int) -> None:
+        """Have the disk fetch this much while its beginning is still being sent."""
+        if start < self._end_start and hasattr(os, "posix_fadvise"):
+            with contextlib.suppress(OSError):
+                os.posix_fadvise(self._file.fileno(), start, length, os.POSIX_FADV_WILLNEED)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> ChunkFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _read_end(self, length: int) -> None:
+        self._end_start = self._total
+        end = bytearray(length)
+        count = self.read_into(self._total - length, memoryview(end))
+        if count != length:
+            raise ChunkCorrupt("the chunk file ended early")
+        self._end, self._end_start = bytes(end), self._total - length
+
+
 def encode_tail(size_bytes: int, digests: bytes) -> bytes:
     """What follows the data."""
     body = _BODY.pack(_MAGIC, size_bytes, bytes.fromhex(checksum_of(digests)))
@@ -48,44 +120,9 @@ def encode_tail(size_bytes: int, digests: bytes) -> bytes:
     return bytes(padding) + digests + body + xxhash.xxh3_64_digest(body)
 
 
-def tail_size(size_bytes: int) -> int:
-    """How many bytes follow the data of a chunk of `size_bytes`."""
-    return file_size(size_bytes) - size_bytes
-
-
 def file_size(size_bytes: int) -> int:
     """How large the file of a chunk of `size_bytes` is."""
     return -(-_unpadded_size(size_bytes) // ALIGNMENT) * ALIGNMENT
-
-
-def read_header(file: BinaryIO) -> ChunkHeader:
-    """Read and check the end of an open chunk file; raises ChunkCorrupt when anything in it is off."""
-    total = os.fstat(file.fileno()).st_size
-    if total < _FOOTER_SIZE:
-        raise ChunkCorrupt(f"the chunk file has only {total} bytes")
-    end = _read_end(file, total, min(total, _END_BYTES))
-    footer = end[-_FOOTER_SIZE:]
-    body = footer[: _BODY.size]
-    if xxhash.xxh3_64_digest(body) != footer[_BODY.size :]:
-        raise ChunkCorrupt("the chunk file's footer is damaged")
-    magic, size_bytes, raw_checksum = _BODY.unpack(body)
-    if (magic, total) not in ((_MAGIC, file_size(size_bytes)), (_UNPADDED_MAGIC, _unpadded_size(size_bytes))):
-        raise ChunkCorrupt("the chunk file's size does not match its footer")
-    needed = _FOOTER_SIZE + digest_list_size(size_bytes)
-    if needed > len(end):
-        end = _read_end(file, total, needed)
-    digests = end[len(end) - needed : len(end) - _FOOTER_SIZE]
-    if len(digests) % DIGEST_SIZE_BYTES or checksum_of(digests) != raw_checksum.hex():
-        raise ChunkCorrupt("the chunk file's block digests are damaged")
-    return ChunkHeader(size_bytes, raw_checksum.hex(), digests)
-
-
-def _read_end(file: BinaryIO, total: int, length: int) -> bytes:
-    file.seek(total - length)
-    end = file.read(length)
-    if len(end) != length:
-        raise ChunkCorrupt("the chunk file ended early")
-    return end
 
 
 def _unpadded_size(size_bytes: int) -> int:

@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 from common.checksums import (
     BLOCK_SIZE_BYTES,
@@ -30,13 +30,13 @@ from common.checksums import (
 from common.durable import TEMPORARY_SUFFIX, StagedFile, move_durably, sync_directory
 from common.errors import ChunkConflict, ChunkCorrupt, ChunkMissing, DFSError, DiskFailed, DiskFull, IncompleteBody
 from common.ranges import ByteRange
-from storage.chunk_file import ALIGNMENT, ChunkHeader, encode_tail, file_size, read_header
+from storage.chunk_file import ALIGNMENT, ChunkFile, ChunkHeader, encode_tail, file_size
 from storage.windows import WindowPool
 
 WINDOW_BYTES = 1024 * 1024
 WINDOW_WAIT_SECONDS = 5.0
 READ_WINDOW_BYTES = 256 * 1024
-# Up to this length a span is read in one piece of its own, without a window.
+# Up to this length a span is read in one piece, without a window.
 SMALL_READ_BYTES = 64 * 1024
 MAX_CHUNK_BYTES = 64 * 1024 * 1024
 # Smaller ones stay in the page cache: they are cheap to write and likely to be read soon.
@@ -139,70 +139,75 @@ class ChunkStore:
                 raise ChunkCorrupt("the bytes received do not match the checksum sent with them", expected=checksum)
             staged.sync()
             with self._lock:
-                self._refuse_conflict(chunk_id, checksum)
                 replaced = _size_or_none(staged.path)
+                if replaced is not None:
+                    self._refuse_conflict(chunk_id, checksum)
                 staged.publish()
                 self._count(file_size(size_bytes), 1)
                 if replaced is not None:
                     self._count(-replaced, -1)
             staged.settle()
 
-    @contextlib.contextmanager
-    def open(self, chunk_id: str) -> Iterator[tuple[BinaryIO, ChunkHeader]]:
-        """Yield the file and what it says of itself.
+    def open(self, chunk_id: str) -> tuple[ChunkFile, ChunkHeader]:
+        """The open file, which the caller closes, and what it says of itself.
 
         Raises ChunkMissing; ChunkCorrupt after putting a file that cannot be trusted into quarantine. The data itself
         is not verified here: whoever gets it compares it with the digests.
         """
         with _disk_errors():
             try:
-                file = open(self._path(chunk_id), "rb", buffering=0)  # noqa: SIM115 - closed below
+                file = ChunkFile(self._path(chunk_id))
             except FileNotFoundError:
                 raise ChunkMissing(f"no replica of chunk {chunk_id} here", chunk_id=chunk_id) from None
-        with file:
-            try:
-                with _disk_errors(), _unreadable_is_corrupt():
-                    header = read_header(file)
-            except ChunkCorrupt:
-                self._put_in_quarantine(chunk_id, os.fstat(file.fileno()))
-                raise
-            yield file, header
+        try:
+            with _disk_errors(), _unreadable_is_corrupt():
+                return file, file.read_header()
+        except ChunkCorrupt:
+            file.close()
+            self._put_in_quarantine(chunk_id, file.identity)
+            raise
+        except BaseException:
+            file.close()
+            raise
 
-    def read_span(self, chunk_id: str, file: BinaryIO, span: ByteRange) -> Generator[Buffer, None, None]:
+    def read_span(self, chunk_id: str, file: ChunkFile, span: ByteRange) -> Generator[Buffer, None, None]:
         """The bytes of a span of an open chunk file, each piece valid until the next is asked for.
 
         Ends early where the disk does, which the reader notices by the missing bytes; the chunk is then verified.
         """
         if span.length <= SMALL_READ_BYTES:
-            piece = _read_at(file, span.start, bytearray(span.length))
-            if len(piece) < span.length:
-                self.verify(chunk_id)
-            yield piece
+            yield from self._read_pieces(chunk_id, file, span, memoryview(bytearray(span.length)))
             return
-        _read_ahead(file, span)
+        file.read_ahead(span.start, span.length)
         with self._read_windows.window() as window:
-            start = span.start
-            while start < span.stop:
-                length = min(READ_WINDOW_BYTES, span.stop - start)
-                piece = _read_at(file, start, memoryview(window)[:length])
-                yield piece
-                if len(piece) < length:
-                    self.verify(chunk_id)
-                    return
-                start += length
+            yield from self._read_pieces(chunk_id, file, span, memoryview(window))
+
+    def _read_pieces(self, chunk_id: str, file: ChunkFile, span: ByteRange, view: memoryview) -> Iterator[Buffer]:
+        for start in range(span.start, span.stop, len(view)):
+            wanted = view[: span.stop - start]
+            try:
+                count = file.read_into(start, wanted)
+            except OSError:
+                count = 0
+            if count:
+                yield wanted[:count]
+            if count < len(wanted):
+                self.verify(chunk_id)
+                return
 
     def verify(self, chunk_id: str) -> bool:
         """Re-read a chunk from the disk; a damaged one goes into quarantine. Raises ChunkMissing."""
         try:
-            with self.open(chunk_id) as (file, header):
-                try:
-                    with _disk_errors(), _unreadable_is_corrupt():
-                        _verify_data(file, header)
-                except ChunkCorrupt:
-                    self._put_in_quarantine(chunk_id, os.fstat(file.fileno()))
-                    return False
+            file, header = self.open(chunk_id)
         except ChunkCorrupt:
             return False
+        with file:
+            try:
+                with _disk_errors(), _unreadable_is_corrupt():
+                    _verify_data(file, header)
+            except ChunkCorrupt:
+                self._put_in_quarantine(chunk_id, file.identity)
+                return False
         return True
 
     def delete(self, chunk_ids: Iterable[str]) -> int:
@@ -213,14 +218,14 @@ class ChunkStore:
             with _disk_errors(), self._lock:
                 size = _size_or_none(path)
                 if size is not None:
-                    path.unlink()
+                    os.unlink(path)
                     self._count(-size, -1)
                     deleted += 1
-                    folders.add(path.parent)
+                    folders.add(os.path.dirname(path))
         if self._is_synced:
             # A chunk that came back with a power cut would be in no record.
             for folder in folders:
-                sync_directory(folder)
+                sync_directory(Path(folder))
         return deleted
 
     def usage(self) -> Usage:
@@ -255,22 +260,25 @@ class ChunkStore:
 
     def _refuse_conflict(self, chunk_id: str, checksum: str) -> None:
         """Chunks never change; a damaged file is no chunk and may be replaced."""
+        path = self._path(chunk_id)
+        if _size_or_none(path) is None:
+            return
         try:
-            with _unreadable_is_corrupt(), open(self._path(chunk_id), "rb", buffering=0) as file:
-                present = read_header(file).checksum
+            with _unreadable_is_corrupt(), ChunkFile(path) as file:
+                present = file.read_header().checksum
         except (FileNotFoundError, ChunkCorrupt):
             return
         if present != checksum:
             raise ChunkConflict(f"chunk {chunk_id} is here with checksum {present}")
 
-    def _put_in_quarantine(self, chunk_id: str, bad: os.stat_result) -> None:
-        """Move a damaged file aside, unless the name meanwhile holds another file (written anew)."""
+    def _put_in_quarantine(self, chunk_id: str, bad: tuple[int, int]) -> None:
+        """Move a damaged file (device and inode) aside, unless the name meanwhile holds another, written anew."""
         path = self._path(chunk_id)
         with _disk_errors(), self._lock, contextlib.suppress(FileNotFoundError):
-            present = path.stat()
-            if (present.st_ino, present.st_dev) != (bad.st_ino, bad.st_dev):
+            present = os.stat(path)
+            if (present.st_dev, present.st_ino) != bad:
                 return
-            move_durably(path, self._quarantine / f"{chunk_id}.{secrets.token_hex(4)}")
+            move_durably(Path(path), self._quarantine / f"{chunk_id}.{secrets.token_hex(4)}")
             self._count(-present.st_size, -1)
             self._quarantined_count += 1
 
@@ -278,8 +286,9 @@ class ChunkStore:
         self._used_bytes += size
         self._chunk_count += chunks
 
-    def _path(self, chunk_id: str) -> Path:
-        return self._chunks / f"{zlib.crc32(chunk_id.encode()) % _FOLDERS:02x}" / chunk_id
+    def _path(self, chunk_id: str) -> str:
+        # Text, not pathlib: on the way of every small read and write.
+        return f"{self._chunks}/{zlib.crc32(chunk_id.encode()) % _FOLDERS:02x}/{chunk_id}"
 
     def _entries(self) -> Iterator[os.DirEntry[str]]:
         for number in range(_FOLDERS):
@@ -315,38 +324,18 @@ def _fill(source: ChunkSource, window: mmap.mmap, length: int, missing: int) -> 
         filled += count
 
 
-def _verify_data(file: BinaryIO, header: ChunkHeader) -> None:
-    file.seek(0)
+def _verify_data(file: ChunkFile, header: ChunkHeader) -> None:
+    view = memoryview(bytearray(min(_PIECE_BYTES, header.size_bytes)))
     for start in range(0, header.size_bytes, _PIECE_BYTES):
-        length = min(_PIECE_BYTES, header.size_bytes - start)
-        piece = file.read(length)
-        if len(piece) != length:
+        piece = view[: header.size_bytes - start]
+        if file.read_into(start, piece) != len(piece):
             raise ChunkCorrupt("the chunk file ended early")
         verify_blocks(piece, header.digests, start // BLOCK_SIZE_BYTES)
 
 
-def _read_at(file: BinaryIO, start: int, buffer: bytearray | memoryview) -> memoryview:
-    """What the disk gives from `start` on, read into `buffer`; shorter where the file ends or cannot be read."""
-    view, filled = memoryview(buffer), 0
+def _size_or_none(path: str) -> int | None:
     try:
-        file.seek(start)
-        while filled < len(view) and (count := file.readinto(view[filled:])):  # type: ignore[attr-defined]
-            filled += count
-    except OSError:
-        pass
-    return view[:filled]
-
-
-def _read_ahead(file: BinaryIO, span: ByteRange) -> None:
-    """Have the disk fetch all of the span while its beginning is sent."""
-    if hasattr(os, "posix_fadvise"):
-        with contextlib.suppress(OSError):
-            os.posix_fadvise(file.fileno(), span.start, span.length, os.POSIX_FADV_WILLNEED)
-
-
-def _size_or_none(path: Path) -> int | None:
-    try:
-        return path.stat().st_size
+        return os.stat(path).st_size
     except FileNotFoundError:
         return None
 

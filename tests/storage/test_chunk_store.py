@@ -22,6 +22,7 @@ from tests.support.chunks import (
     put,
     quarantined_files,
     read_data,
+    read_open,
 )
 
 
@@ -45,10 +46,10 @@ def test_a_written_chunk_is_read_back(is_synced: bool, root: Path) -> None:
     for number, size in enumerate(sizes):
         chunk = make_chunk(size, number)
         put(store, chunk)
-        with store.open(chunk.chunk_id) as (file, header):
+        file, header = store.open(chunk.chunk_id)
+        with file:
             assert (header.size_bytes, header.checksum, header.digests) == (size, chunk.checksum, chunk.digests)
-            file.seek(0)
-            assert file.read(size) == chunk.content
+            assert read_open(file, header) == chunk.content
             for start, stop in ((0, size), (0, 1), (size - 1, size), (size // 2, size)):
                 span = b"".join(map(bytes, store.read_span(chunk.chunk_id, file, ByteRange(start, stop))))
                 assert span == chunk.content[start:stop]
@@ -175,10 +176,10 @@ def test_a_deleted_chunk_can_be_written_again_with_other_bytes(store: ChunkStore
 def test_a_chunk_that_is_deleted_while_it_is_read_is_read_to_its_end(store: ChunkStore) -> None:
     chunk = make_chunk()
     put(store, chunk)
-    with store.open(chunk.chunk_id) as (file, header):
+    file, header = store.open(chunk.chunk_id)
+    with file:
         store.delete([chunk.chunk_id])
-        file.seek(0)
-        assert file.read(header.size_bytes) == chunk.content
+        assert read_open(file, header) == chunk.content
 
 
 def test_what_an_unfinished_write_left_is_removed_at_the_next_start(store: ChunkStore, root: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import struct
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from tests.support.chunks import (
     put,
     quarantined_files,
     read_data,
+    read_open,
 )
 
 SIZE = 2 * BLOCK + 100
@@ -75,9 +75,9 @@ def test_a_flipped_bit_in_the_data_does_not_match_the_digests_that_are_sent_alon
     for position in (0, SIZE - 1):
         put(store, chunk)
         flip(root, position)
-        with store.open(chunk.chunk_id) as (file, header):
-            file.seek(0)
-            content = file.read(header.size_bytes)
+        file, header = store.open(chunk.chunk_id)
+        with file:
+            content = read_open(file, header)
         assert header.checksum == chunk.checksum
         with pytest.raises(ChunkCorrupt):
             verify_blocks(content, header.digests, 0)
@@ -176,9 +176,10 @@ def test_a_chunk_in_quarantine_is_kept_as_it_is(store: ChunkStore, chunk: Chunk,
 def test_a_reader_of_the_old_file_does_not_put_the_new_one_aside(store: ChunkStore, chunk: Chunk, root: Path) -> None:
     """The damaged file is replaced between the moment it is opened and the moment its damage is found."""
     flip(root, 5)
-    with store.open(chunk.chunk_id) as (file, _):
+    file, _ = store.open(chunk.chunk_id)
+    with file:
         put(store, chunk)
-        store._put_in_quarantine(chunk.chunk_id, os.fstat(file.fileno()))
+        store._put_in_quarantine(chunk.chunk_id, file.identity)
     assert store.verify(chunk.chunk_id)
     assert quarantined_files(root) == []
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from common.checksums import BLOCK_SIZE_BYTES, block_digests, checksum_of
+from storage.chunk_file import ChunkFile, ChunkHeader
 from storage.chunk_store import ChunkStore
 
 BLOCK = BLOCK_SIZE_BYTES
@@ -74,9 +75,16 @@ def put(store: ChunkStore, chunk: Chunk) -> None:
 
 def read_data(store: ChunkStore, chunk: Chunk) -> bytes:
     """All data of the chunk as it is on the disk."""
-    with store.open(chunk.chunk_id) as (file, header):
-        file.seek(0)
-        return file.read(header.size_bytes)
+    file, header = store.open(chunk.chunk_id)
+    with file:
+        return read_open(file, header)
+
+
+def read_open(file: ChunkFile, header: ChunkHeader) -> bytes:
+    """All data of an open chunk."""
+    content = bytearray(header.size_bytes)
+    assert file.read_into(0, memoryview(content)) == len(content)
+    return bytes(content)
 
 
 def chunk_files(root: Path) -> list[Path]:
