@@ -6,6 +6,7 @@ that is being sent and at most `window` fetched ahead, fewer while other transfe
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Executor, Future
@@ -24,6 +25,8 @@ from common.request_ids import carry_request_id
 from common.worker_client import WorkerClient
 
 MAP_PAGE = 256
+# Up to this much goes through a buffer of its own, not one of the pool's, which have the size of a chunk.
+SMALL_BYTES = 128 * 1024
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,29 @@ class DownloadService:
         Raises ChunkUnavailable when no replica of a chunk can be read, at the latest when its first byte is due.
         """
         spans = self._spans(located, wanted)
+        span = next(spans)
+        following = next(spans, None)
+        if following is None:
+            yield from self._stream_one(located.file, span)
+            return
+        yield from self._stream_many(located.file, itertools.chain((span, following), spans))
+
+    def _stream_one(self, file: FileInfo, span: _Span) -> Iterator[Buffer]:
+        """What lies in one chunk: with nothing to fetch ahead, this thread does it all."""
+        length = span.blocks_stop - span.blocks_start
+        if length <= SMALL_BYTES:
+            buffer = bytearray(length)
+            self._fetch(file, span, buffer, Abort())
+            yield _bytes_of(span, buffer)
+            return
+        buffer = self._buffers.acquire()
+        try:
+            self._fetch(file, span, buffer, Abort())
+            yield _bytes_of(span, buffer)
+        finally:
+            self._buffers.release(buffer)
+
+    def _stream_many(self, file: FileInfo, spans: Iterator[_Span]) -> Iterator[Buffer]:
         fetch = carry_request_id(self._fetch)
         under_way: deque[_Fetch] = deque()
         span = next(spans, None)
@@ -89,10 +115,11 @@ class DownloadService:
             while span is not None or under_way:
                 while span is not None and (buffer := self._buffer_for(len(under_way))) is not None:
                     call = Abort()
-                    future = self._executor.submit(fetch, located.file, span, buffer, call)
+                    future = self._executor.submit(fetch, file, span, buffer, call)
                     under_way.append(_Fetch(span, buffer, future, call))
                     span = next(spans, None)
-                yield from _pieces(under_way[0])
+                under_way[0].future.result()
+                yield _bytes_of(under_way[0].span, under_way[0].buffer)
                 self._buffers.release(under_way.popleft().buffer)
         finally:
             for started in under_way:
@@ -185,9 +212,6 @@ class DownloadService:
             self._log.warning("corrupt_replica_reported", chunk_id=name, is_intact_on_disk=is_intact)
 
 
-def _pieces(fetched: _Fetch) -> Iterator[Buffer]:
-    """The bytes of the span, once they are there and verified."""
-    fetched.future.result()
-    offset = fetched.span.blocks_start
-    view = memoryview(fetched.buffer)[fetched.span.start - offset : fetched.span.stop - offset]
-    yield view
+def _bytes_of(span: _Span, buffer: bytearray) -> memoryview:
+    """The bytes of the span, in a buffer that holds its verified blocks."""
+    return memoryview(buffer)[span.start - span.blocks_start : span.stop - span.blocks_start]

@@ -42,8 +42,8 @@ def build_gateway(config: Config, node_id: str) -> Service:
     workers = WorkerClient(pool, timeout_seconds=settings.worker_timeout_seconds)
     buffers = BufferPool(settings.buffer_count, chunk_size, settings.buffer_wait_seconds)
     avoidance = Avoidance(clock, settings.avoid_seconds)
-    # A thread for every replica of every buffer: no chunk ever waits for a thread that a silent worker holds.
-    executor = ThreadPoolExecutor(settings.buffer_count * config.cluster.replication_factor, "transfer")
+    # A thread for every replica of every buffer, and one to hash it: no chunk waits for one that a silent worker holds.
+    executor = ThreadPoolExecutor(settings.buffer_count * (config.cluster.replication_factor + 1), "transfer")
     replicator = Replicator(workers, executor, avoidance, clock, log, settings.straggler_seconds)
     services = GatewayServices(
         masters=masters,
@@ -51,6 +51,7 @@ def build_gateway(config: Config, node_id: str) -> Service:
             masters,
             replicator,
             buffers,
+            executor,
             clock,
             log,
             settings.window_chunks,

@@ -5,12 +5,14 @@ Memory: one buffer being filled and at most `window` on their way to the workers
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass
 
+from api_gateway import file_hash
 from api_gateway.buffers import BufferPool
+from api_gateway.file_hash import FileHash
 from api_gateway.replication import ChunkWrite, Replicator
 from common.bodies import ByteSource
 from common.checksums import block_digests, checksum_of
@@ -51,6 +53,12 @@ class _PendingChunk:
     size_bytes: int
     checksum: str
     write: ChunkWrite
+    hashed: Future[None] | None
+
+    def let_go(self) -> None:
+        """Wait until nobody reads the buffer any more; the write has ended or was cancelled."""
+        if self.hashed is not None:
+            wait([self.hashed])
 
 
 class UploadService:
@@ -61,6 +69,7 @@ class UploadService:
         masters: MasterClient,
         replicator: Replicator,
         buffers: BufferPool,
+        executor: Executor,
         clock: Clock,
         log: EventLog,
         window_chunks: int,
@@ -71,6 +80,7 @@ class UploadService:
         self.masters = masters
         self.replicator = replicator
         self.buffers = buffers
+        self.executor = executor
         self.clock = clock
         self.log = log
         self.window_chunks = window_chunks
@@ -102,7 +112,7 @@ class Upload:
         self._placements: deque[Placement] = deque(opened.placements)
         self._next_index = 0
         self._size = 0
-        self._hash = hashlib.sha256()
+        self._hash = FileHash(service.executor)
         self._buffer: bytearray | None = None
         self._filled = 0
         self._pending: deque[_PendingChunk] = deque()
@@ -152,7 +162,7 @@ class Upload:
                     content_type=options.content_type,
                     size=self._size,
                     chunk_count=self._next_index,
-                    checksum=Checksum("sha256", self._hash.hexdigest()),
+                    checksum=Checksum(file_hash.ALGORITHM, self._hash.hexdigest()),
                     chunks=self._stored,
                     if_match=options.if_match,
                     if_none_match=options.if_none_match,
@@ -169,6 +179,7 @@ class Upload:
         """Let go of everything; an upload that was not committed is aborted, as far as the masters can be told."""
         for pending in self._pending:
             pending.write.cancel()
+            pending.let_go()
             self._service.buffers.release(pending.buffer)
         self._pending.clear()
         if self._buffer is not None:
@@ -215,9 +226,9 @@ class Upload:
         checksum = checksum_of(block_digests(view))
         name = chunk_id(self._upload_id, self._next_index)
         write = self._service.replicator.start(placement, name, view, checksum, self._factor, self._quorum)
-        self._pending.append(_PendingChunk(self._next_index, buffer, self._filled, checksum, write))
+        hashed = self._hash.add(view)
+        self._pending.append(_PendingChunk(self._next_index, buffer, self._filled, checksum, write, hashed))
         self._buffer = None
-        self._hash.update(view)
         self._next_index += 1
         self._size += self._filled
 
@@ -237,6 +248,7 @@ class Upload:
             stored = pending.write.wait()
         finally:
             self._pending.popleft()
+            pending.let_go()
             self._service.buffers.release(pending.buffer)
         self._stored.append(
             StoredChunk(pending.index, pending.size_bytes, pending.checksum, stored.replicas, stored.doubtful)
