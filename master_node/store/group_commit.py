@@ -47,7 +47,9 @@ class GroupCommit:
 
         The operation runs in some caller's thread, inside a transaction that it must not end, together with others.
         What it raises is raised here, and then it alone has changed nothing; one that writes in more than one statement
-        must say so for that. Raises MetadataUnavailable when the transaction as a whole could not be made.
+        must say so for that. It keeps no cursor and returns none: when its thread lets go of one, the statement that it
+        ran is reset, in the middle of somebody else's use.
+        Raises MetadataUnavailable when the transaction as a whole could not be made.
         """
         entry = _Entry(operation, is_relaxed, is_one_statement)
         with self._mutex:
@@ -136,7 +138,10 @@ class GroupCommit:
             self._connection.execute("SAVEPOINT operation")
         try:
             entry.result = entry.operation(self._connection)
+            if isinstance(entry.result, sqlite3.Cursor):
+                raise sqlite3.ProgrammingError("an operation returned a cursor")
         except Exception as error:
+            entry.result = None
             if not self._connection.in_transaction:
                 raise sqlite3.OperationalError(f"the transaction was rolled back: {error}") from error
             entry.error = error

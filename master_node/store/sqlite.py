@@ -257,12 +257,12 @@ class SqliteStore:
 
     def _change_many(self, statement: str, rows: Sequence[Sequence[Any]], is_relaxed: bool = False) -> None:
         """The statement once for each of the rows, all or none."""
+
+        def change(connection: sqlite3.Connection) -> None:
+            connection.executemany(statement, rows)
+
         if rows:
-            self._write(
-                lambda connection: connection.executemany(statement, rows),
-                is_relaxed=is_relaxed,
-                is_one_statement=len(rows) == 1,
-            )
+            self._write(change, is_relaxed=is_relaxed, is_one_statement=len(rows) == 1)
 
     def _rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         try:

@@ -138,3 +138,20 @@ def test_chunks_of_many_uploads_are_written_side_by_side(connect: Connect) -> No
     for number in range(MASTERS):
         assert [chunk.index for chunk in store.list_chunks(hex_id(number), 0, 1000)] == list(range(100))
     assert store.owed().chunks == 100 * MASTERS
+
+
+def test_many_threads_on_one_store_do_not_disturb_each_other(connect: Connect) -> None:
+    store = connect()
+
+    def write(thread: int) -> None:
+        for number in range(150):
+            version_id = hex_id((thread, number))
+            store.insert_chunks([make_chunk(version_id, 0)])
+            store.put_chunks([make_chunk(version_id, 1), make_chunk(version_id, 2)])
+            store.delete_chunks(version_id, [1])
+
+    run_together([lambda thread=thread: write(thread) for thread in range(MASTERS)])
+    for thread in range(MASTERS):
+        for number in range(150):
+            version_id = hex_id((thread, number))
+            assert store.list_chunks(version_id, 0, 9) == [make_chunk(version_id, 0), make_chunk(version_id, 2)]

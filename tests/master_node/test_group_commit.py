@@ -162,6 +162,12 @@ def test_a_transaction_that_fails_is_reported_to_everyone_in_it(
     assert log.names() == ["after", "before"]
 
 
+def test_a_cursor_is_never_handed_to_another_thread(log: Log) -> None:
+    """Its end there would reset a statement that the connection is running."""
+    with pytest.raises(sqlite3.ProgrammingError):
+        log.commits.run(lambda connection: connection.execute("SELECT 1"))
+
+
 def test_a_failed_commit_does_not_keep_the_database_locked(log: Log) -> None:
     with pytest.raises(MetadataUnavailable):
         log.commits.run(break_the_commit)
