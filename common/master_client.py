@@ -52,7 +52,7 @@ class MasterClient:
 
     def record_chunks(self, upload_id: str, chunks: Sequence[StoredChunk], place_from: int, place: int) -> OpenUpload:
         """Record finished chunks, which must follow on those recorded before, and place the next ones."""
-        body = {"chunks": [asdict(chunk) for chunk in chunks], "place_from": place_from, "place": place}
+        body = {"chunks": [chunk.to_json() for chunk in chunks], "place_from": place_from, "place": place}
         return OpenUpload.from_json(self._call("POST", f"/uploads/{upload_id}/chunks", body))
 
     def commit_upload(
@@ -74,8 +74,8 @@ class MasterClient:
             "content_type": content_type,
             "size": size,
             "chunk_count": chunk_count,
-            "checksum": asdict(checksum),
-            "chunks": [asdict(chunk) for chunk in chunks],
+            "checksum": checksum.to_json(),
+            "chunks": [chunk.to_json() for chunk in chunks],
             "if_match": if_match,
             "if_none_match": if_none_match,
         }

@@ -39,13 +39,14 @@ class _Gateway:
         pool = HttpPool({})
         stack.callback(pool.close)
         log, _ = recording_log()
-        executor = stack.enter_context(ThreadPoolExecutor(2))
+        executor = stack.enter_context(ThreadPoolExecutor(4))
         self.uploads = UploadService(
             MasterClient(pool, (self.master.url,), self.clock, timeout_seconds=10.0, deadline_seconds=10.0),
             Replicator(
                 WorkerClient(pool, timeout_seconds=10.0), executor, Avoidance(self.clock, 60.0), self.clock, log, 0.2
             ),
             self.buffers,
+            executor,
             self.clock,
             log,
             window_chunks=2,
