@@ -5,10 +5,11 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import pymongo
 
@@ -20,6 +21,7 @@ from common.launcher import Cluster, kill_node
 from master_node.store.mongo import open_mongo_store
 
 READY_SECONDS = 60.0
+_READ_PIECE = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -53,13 +55,13 @@ def mongo_database(folder: Path, size: int, uri: str) -> Database:
     config = make_home(folder / f"mongodb_{size}", variables={"MONGO_URI": uri, "MONGO_DATABASE": name})
 
     def drop() -> None:
-        with pymongo.MongoClient(uri) as dropping:
+        with closing(_client(uri)) as dropping:
             dropping.drop_database(name)
 
     started = time.monotonic()
     store = open_mongo_store(uri, name)
     try:
-        with pymongo.MongoClient(uri) as client:
+        with closing(_client(uri)) as client:
             fill_mongo(store, client[name], size)
     except BaseException:
         drop()
@@ -69,8 +71,13 @@ def mongo_database(folder: Path, size: int, uri: str) -> Database:
     return Database(size, config, time.monotonic() - started, drop)
 
 
+def _client(uri: str) -> pymongo.MongoClient[dict[str, Any]]:
+    return pymongo.MongoClient(uri)
+
+
 def measure_round(database: Database, turns: int) -> Round:
     """Start the cluster, do every operation `turns` times, stop it."""
+    _read_into_cache(database.config.sqlite_path())
     with _running(database.config) as cluster:
         client = Client(database.config, database.size)
         try:
@@ -84,6 +91,14 @@ def measure_round(database: Database, turns: int) -> Round:
             if node.node_id not in database.config.workers
         }
     return Round({name: 1000 * median(values) for name, values in seconds.items()}, resident)
+
+
+def _read_into_cache(path: Path) -> None:
+    """As on a host that has served for a while: the system may have dropped a new file's pages, at random."""
+    if path.exists():
+        with open(path, "rb", buffering=0) as file:
+            while file.read(_READ_PIECE):
+                pass
 
 
 @contextmanager

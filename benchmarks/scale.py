@@ -115,10 +115,12 @@ def _measure_starts(plan: Plan, scratch: Path) -> dict[str, Any]:
         for count in plan.chunk_counts:
             _say(f"worker: writing {count} chunks")
             homes[count] = WorkerHome(scratch / f"worker_{count}", count, ear)
-        rounds: list[dict[str, Any]] = []
-        for _ in range(plan.rounds):
-            rounds.append({str(count): {"start": asdict(home.start_once())} for count, home in homes.items()})
-        return {"rounds": rounds}
+        return {
+            "rounds": [
+                {str(count): {"start": asdict(home.start_once())} for count, home in homes.items()}
+                for _ in range(plan.rounds)
+            ]
+        }
     finally:
         ear.close()
 

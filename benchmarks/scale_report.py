@@ -38,11 +38,11 @@ def render(results: Results) -> str:
     parts = [_render_store(STORE_NAMES.get(name, name), store) for name, store in results["stores"].items()]
     if results.get("worker_start"):
         parts.append(_render_starts(results["worker_start"]["rounds"]))
-    settings = results["settings"]
+    settings, machine = results["settings"], results["machine"]
     parts.append(
         f"Medians of {settings['rounds']} rounds of {settings['turns']} operations each, one client, durable;"
-        f" in brackets: ratio to the smallest size. {results['machine']['cores']} cores, {results['machine']['system']},"
-        f" Python {results['machine']['python']}; {results['made_at']}."
+        f" in brackets: ratio to the smallest size. {machine['cores']} cores, {machine['system']},"
+        f" Python {machine['python']}; {results['made_at']}."
     )
     return "\n\n".join(parts) + "\n"
 

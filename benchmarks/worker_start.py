@@ -64,7 +64,7 @@ class HeartbeatEar:
                 self.end_headers()
                 self.wfile.write(answer)
 
-            def log_message(self, format: str, *args: object) -> None:
+            def log_message(self, *_: object) -> None:
                 """Nothing: the terminal is for the results."""
 
         self._is_heard = threading.Event()
