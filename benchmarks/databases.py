@@ -1,11 +1,12 @@
-"""Clusters over databases of different sizes: made once, started in turn, measured through the gateway."""
+"""Clusters over databases of different sizes, measured side by side through their gateways."""
 
 from __future__ import annotations
 
+import random
 import secrets
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -71,26 +72,34 @@ def mongo_database(folder: Path, size: int, uri: str) -> Database:
     return Database(size, config, time.monotonic() - started, drop)
 
 
-def _client(uri: str) -> pymongo.MongoClient[dict[str, Any]]:
-    return pymongo.MongoClient(uri)
+def measure_round(databases: Sequence[Database], turns: int) -> dict[int, Round]:
+    """Start a cluster over every database, let them take turns, stop them; returns the figures by size.
+
+    All run at once and are asked one after the other, so that whatever else the machine does meets all sizes alike.
+    """
+    with ExitStack() as running:
+        clusters = {one.size: running.enter_context(_running(one.config)) for one in databases}
+        clients = {one.size: running.enter_context(closing(Client(one.config, one.size))) for one in databases}
+        for database in databases:
+            _read_into_cache(database.config.sqlite_path())
+            clients[database.size].warm_up()
+        taken: dict[int, list[dict[str, float]]] = {size: [] for size in clients}
+        for _ in range(turns):
+            for size in random.sample(list(clients), len(clients)):
+                taken[size].append(clients[size].take_turn())
+        return {size: _round(clients[size], clusters[size], taken[size]) for size in clients}
 
 
-def measure_round(database: Database, turns: int) -> Round:
-    """Start the cluster, do every operation `turns` times, stop it."""
-    _read_into_cache(database.config.sqlite_path())
-    with _running(database.config) as cluster:
-        client = Client(database.config, database.size)
-        try:
-            seconds = client.measure(turns)
-            client.exercise_masters()
-        finally:
-            client.close()
-        resident = {
+def _round(client: Client, cluster: Cluster, taken: Sequence[Mapping[str, float]]) -> Round:
+    client.exercise_masters()
+    return Round(
+        milliseconds={name: 1000 * median(turn[name] for turn in taken) for name in taken[0]},
+        resident_bytes={
             node.node_id: resident_bytes(node.process.pid)
             for node in cluster.nodes
-            if node.node_id not in database.config.workers
-        }
-    return Round({name: 1000 * median(values) for name, values in seconds.items()}, resident)
+            if node.node_id not in cluster.config.workers
+        },
+    )
 
 
 def _read_into_cache(path: Path) -> None:
@@ -117,3 +126,7 @@ def _running(config: Config) -> Iterator[Cluster]:
             for node in cluster.nodes:
                 if node.process.poll() is None:
                     kill_node(node)
+
+
+def _client(uri: str) -> pymongo.MongoClient[dict[str, Any]]:
+    return pymongo.MongoClient(uri)

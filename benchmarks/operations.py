@@ -54,18 +54,17 @@ class Client:
         self._made = 0
         self._kept: deque[tuple[str, bytes]] = deque()
 
-    def measure(self, turns: int) -> dict[str, list[float]]:
-        """Every operation once a turn; returns the seconds of each."""
-        operations: dict[str, Callable[[], float]] = {name: getattr(self, name) for name in TITLES}
-        seconds: dict[str, list[float]] = {name: [] for name in operations}
+    def warm_up(self) -> None:
+        """Open what is opened once, and put the files that the gets choose from."""
         for _ in range(_KEPT):
             self.put()
-        for turn in range(-_WARM_UP_TURNS, turns):
-            for name, operation in operations.items():
-                taken = operation()
-                if turn >= 0:
-                    seconds[name].append(taken)
-        return seconds
+        for _ in range(_WARM_UP_TURNS):
+            self.take_turn()
+
+    def take_turn(self) -> dict[str, float]:
+        """Every operation once; returns the seconds of each."""
+        operations: dict[str, Callable[[], float]] = {name: getattr(self, name) for name in TITLES}
+        return {name: operation() for name, operation in operations.items()}
 
     def close(self) -> None:
         self._gateway.close()

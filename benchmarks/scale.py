@@ -2,8 +2,9 @@
 
     python -m benchmarks --scale [--mongo URI] [--json FILE]
 
-Databases of every size are filled first. Then, round by round, a cluster of its own is started over each in turn and
-measured through the gateway. Everything lies in a scratch folder that is removed at the end.
+Databases of every size are filled first. Then, round by round, a cluster is started over each of them, all at once
+(nine processes a size), and one client measures them in turn through their gateways. Everything lies in a scratch
+folder that is removed at the end.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import argparse
 import json
 import os
 import platform
-import random
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -97,14 +97,11 @@ def _measure_store(name: str, make: Make, plan: Plan, scratch: Path) -> dict[str
             _say(f"{name}: filling a database with {size} files")
             databases.append(make(scratch, size))
             made.callback(databases[-1].remove)
-        rounds: list[dict[str, Any]] = []
+        rounds = []
         for number in range(plan.rounds):
-            figures = {}
-            # In another order every time, so that no size always comes after the largest.
-            for database in random.sample(databases, len(databases)):
-                _say(f"{name}: round {number + 1} of {plan.rounds}, {database.size} files")
-                figures[str(database.size)] = asdict(measure_round(database, plan.turns))
-            rounds.append(figures)
+            _say(f"{name}: round {number + 1} of {plan.rounds}")
+            figures = measure_round(databases, plan.turns)
+            rounds.append({str(size): asdict(figure) for size, figure in figures.items()})
         return {"fill_seconds": {str(one.size): one.fill_seconds for one in databases}, "rounds": rounds}
 
 
