@@ -14,7 +14,7 @@ from typing import Any
 
 import pymongo
 
-from benchmarks.homes import make_home, only_own_settings, resident_bytes
+from benchmarks.homes import Ports, make_home, only_own_settings, resident_bytes
 from benchmarks.operations import Client
 from benchmarks.populate import fill_mongo, fill_sqlite
 from common.config import Config
@@ -43,17 +43,17 @@ class Round:
     resident_bytes: dict[str, int]
 
 
-def sqlite_database(folder: Path, size: int) -> Database:
-    config = make_home(folder / f"sqlite_{size}")
+def sqlite_database(folder: Path, ports: Ports, size: int) -> Database:
+    config = make_home(folder / f"sqlite_{size}", ports)
     started = time.monotonic()
     fill_sqlite(config.sqlite_path(), size)
     return Database(size, config, time.monotonic() - started, lambda: None)
 
 
-def mongo_database(folder: Path, size: int, uri: str) -> Database:
+def mongo_database(folder: Path, ports: Ports, size: int, uri: str) -> Database:
     """In a new database of the server at `uri`, which is dropped at the end."""
     name = f"dfs_scale_{size}_{secrets.token_hex(4)}"
-    config = make_home(folder / f"mongodb_{size}", variables={"MONGO_URI": uri, "MONGO_DATABASE": name})
+    config = make_home(folder / f"mongodb_{size}", ports, variables={"MONGO_URI": uri, "MONGO_DATABASE": name})
 
     def drop() -> None:
         with closing(_client(uri)) as dropping:

@@ -21,6 +21,22 @@ WORKERS = ("worker_1", "worker_2", "worker_3", "worker_4", "worker_5")
 LOCAL = "127.0.0.1"
 
 
+class Ports:
+    """Gives out ports that nobody uses now, each once, below those that the system gives to outgoing connections."""
+
+    def __init__(self) -> None:
+        self._given: set[int] = set()
+
+    def take(self) -> int:
+        while True:
+            port = random.randrange(12000, 32000)
+            with contextlib.suppress(OSError), socket.socket() as probe:
+                probe.bind((LOCAL, port))
+                if port not in self._given:
+                    self._given.add(port)
+                    return port
+
+
 @contextlib.contextmanager
 def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
     """An empty folder, removed at the end: below `parent`, else on the disk that holds the project."""
@@ -34,6 +50,7 @@ def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
 
 def make_home(
     home: Path,
+    ports: Ports,
     *,
     masters: Mapping[str, int] | None = None,
     workers: tuple[str, ...] = WORKERS,
@@ -44,15 +61,14 @@ def make_home(
 
     masters: names and ports; default: three on free ports. settings: sections of config.json. variables: for `.env`.
     """
-    ports = iter(_free_ports(len(MASTERS) + len(workers) + 1))
+    masters = masters or {name: ports.take() for name in MASTERS}
     tree: dict[str, Any] = {
-        "masters": {name: {"ip": LOCAL, "port": port} for name, port in (masters or {}).items()}
-        or {name: {"ip": LOCAL, "port": next(ports)} for name in MASTERS},
-        "workers": {name: {"ip": LOCAL, "port": next(ports)} for name in workers},
+        "masters": {name: {"ip": LOCAL, "port": port} for name, port in masters.items()},
+        "workers": {name: {"ip": LOCAL, "port": ports.take()} for name in workers},
         **(settings or {}),
     }
     tree["cluster"] = {"listen_address": LOCAL, **tree.get("cluster", {})}
-    tree["gateway"] = {"port": next(ports), **tree.get("gateway", {})}
+    tree["gateway"] = {"port": ports.take(), **tree.get("gateway", {})}
     home.mkdir(parents=True, exist_ok=True)
     (home / "config.json").write_text(json.dumps(tree, indent=1), encoding="utf-8")
     lines = {"DFS_CLUSTER_SECRET": secrets.token_hex(32), **(variables or {})}
@@ -94,15 +110,3 @@ def _resident(pid: int) -> int:
             if line.startswith("VmRSS:"):
                 return 1024 * int(line.split()[1])
     return 0
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports that nobody uses now, below those that the system gives to outgoing connections."""
-    with contextlib.ExitStack() as held:
-        ports: list[int] = []
-        while len(ports) < count:
-            probe = held.enter_context(socket.socket())
-            with contextlib.suppress(OSError):
-                probe.bind((LOCAL, random.randrange(12000, 32000)))
-                ports.append(int(probe.getsockname()[1]))
-        return ports

@@ -22,15 +22,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.databases import Database, measure_round, mongo_database, sqlite_database
-from benchmarks.homes import scratch_folder
+from benchmarks.homes import Ports, scratch_folder
 from benchmarks.scale_report import render
 from benchmarks.worker_start import HeartbeatEar, WorkerHome
 from common.clock import SystemClock
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 CHUNK_COUNTS = (1_000, 10_000, 100_000)
-ROUNDS, TURNS = 5, 100
-Make = Callable[[Path, int], Database]
+ROUNDS, TURNS = 3, 100
+Make = Callable[[Path, Ports, int], Database]
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,8 @@ def measure(plan: Plan) -> dict[str, Any]:
     """Everything that the plan names; the results as they stand in the JSON file."""
     stores: dict[str, Make] = {"sqlite": sqlite_database}
     if plan.mongo:
-        stores["mongodb"] = lambda folder, size: mongo_database(folder, size, plan.mongo)
+        stores["mongodb"] = lambda folder, ports, size: mongo_database(folder, ports, size, plan.mongo)
+    ports = Ports()
     with scratch_folder(plan.scratch) as scratch:
         return {
             "benchmark": "scale",
@@ -85,17 +86,17 @@ def measure(plan: Plan) -> dict[str, Any]:
                 "python": platform.python_version(),
             },
             "settings": {"rounds": plan.rounds, "turns": plan.turns},
-            "stores": {name: _measure_store(name, make, plan, scratch) for name, make in stores.items()},
-            "worker_start": _measure_starts(plan, scratch) if plan.chunk_counts else None,
+            "stores": {name: _measure_store(name, make, plan, scratch, ports) for name, make in stores.items()},
+            "worker_start": _measure_starts(plan, scratch, ports) if plan.chunk_counts else None,
         }
 
 
-def _measure_store(name: str, make: Make, plan: Plan, scratch: Path) -> dict[str, Any]:
+def _measure_store(name: str, make: Make, plan: Plan, scratch: Path, ports: Ports) -> dict[str, Any]:
     with ExitStack() as made:
         databases = []
         for size in plan.sizes:
             _say(f"{name}: filling a database with {size} files")
-            databases.append(make(scratch, size))
+            databases.append(make(scratch, ports, size))
             made.callback(databases[-1].remove)
         rounds = []
         for number in range(plan.rounds):
@@ -105,13 +106,13 @@ def _measure_store(name: str, make: Make, plan: Plan, scratch: Path) -> dict[str
         return {"fill_seconds": {str(one.size): one.fill_seconds for one in databases}, "rounds": rounds}
 
 
-def _measure_starts(plan: Plan, scratch: Path) -> dict[str, Any]:
+def _measure_starts(plan: Plan, scratch: Path, ports: Ports) -> dict[str, Any]:
     ear = HeartbeatEar()
     try:
         homes = {}
         for count in plan.chunk_counts:
             _say(f"worker: writing {count} chunks")
-            homes[count] = WorkerHome(scratch / f"worker_{count}", count, ear)
+            homes[count] = WorkerHome(scratch / f"worker_{count}", ports, count, ear)
         return {
             "rounds": [
                 {str(count): {"start": asdict(home.start_once())} for count, home in homes.items()}

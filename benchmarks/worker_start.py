@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from benchmarks.homes import LOCAL, make_home, only_own_settings, resident_bytes
+from benchmarks.homes import LOCAL, Ports, make_home, only_own_settings, resident_bytes
 from benchmarks.tree import file_id_of
 from common.checksums import block_digests, checksum_of
 from common.config import Config
@@ -91,10 +91,11 @@ class HeartbeatEar:
 class WorkerHome:
     """A worker that holds `chunks` small chunks, to be started any number of times."""
 
-    def __init__(self, home: Path, chunks: int, ear: HeartbeatEar) -> None:
+    def __init__(self, home: Path, ports: Ports, chunks: int, ear: HeartbeatEar) -> None:
         self._ear = ear
         self._config: Config = make_home(
             home,
+            ports,
             masters={"master_1": ear.port},
             workers=(WORKER,),
             settings={"cluster": {"replication_factor": 1, "write_quorum": 1}, "worker": {"reserve_bytes": 0}},

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from benchmarks import populate
-from benchmarks.homes import make_home
+from benchmarks.homes import Ports, make_home
 from benchmarks.operations import TITLES
 from benchmarks.populate import RecordsDiffer, check, fill_mongo, fill_sqlite
 from benchmarks.scale_report import medians, ratios, render
@@ -137,7 +137,8 @@ def test_an_answer_without_a_length_is_refused(head: bytes) -> None:
 
 
 def test_a_home_has_the_defaults_of_a_user_and_a_secret_of_its_own(tmp_path: Path) -> None:
-    first, second = make_home(tmp_path / "a"), make_home(tmp_path / "b")
+    ports = Ports()
+    first, second = make_home(tmp_path / "a", ports), make_home(tmp_path / "b", ports)
     assert first.worker.fsync
     assert (first.cluster.replication_factor, first.cluster.write_quorum) == (3, 2)
     assert first.cluster.secret != second.cluster.secret
