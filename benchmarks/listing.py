@@ -55,11 +55,14 @@ def main() -> None:
 
 def fill(store: SqliteStore, size: int) -> None:
     """Half of the files in one folder, half spread over five others."""
-    with store._write() as connection:
+
+    def insert(connection: sqlite3.Connection) -> None:
         for number in range(size):
             path = f"flat/{number:08d}" if number % 2 else f"folder-{number // 2 % 5:02d}/{number:08d}"
             row = _file_row(_file(f"{number:032x}", path))
             connection.execute("INSERT INTO files VALUES (?, ?, ?, ?, ?, ?)", row)
+
+    store._write(insert)
 
 
 def _file(file_id: str, path: str) -> File:

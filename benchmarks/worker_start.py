@@ -22,6 +22,7 @@ from pathlib import Path
 
 from benchmarks.homes import LOCAL, Ports, make_home, only_own_settings, resident_bytes
 from benchmarks.tree import file_id_of
+from common.bodies import BodyReader
 from common.checksums import block_digests, checksum_of
 from common.config import Config
 from common.environment import PROJECT_ROOT, child_environment
@@ -157,4 +158,5 @@ def fill_chunks(folder: Path, chunks: int) -> None:
     for number in range(chunks):
         body = number.to_bytes(CHUNK_BYTES, "big")
         checksum = checksum_of(block_digests(body))
-        store.write(chunk_id(file_id_of(number), 0), io.BytesIO(body).read, CHUNK_BYTES, checksum)
+        source = BodyReader({"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))})
+        store.write(chunk_id(file_id_of(number), 0), source, CHUNK_BYTES, checksum)

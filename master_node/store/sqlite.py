@@ -36,11 +36,11 @@ Result = TypeVar("Result")
 _decode = json.JSONDecoder().decode
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_TIMEOUT_SECONDS = 10.0
 _SCHEMA = """
-CREATE TABLE files (file_id TEXT PRIMARY KEY, key TEXT NOT NULL UNIQUE, revision INTEGER NOT NULL,
-                    due_at REAL NOT NULL, pending_bytes INTEGER NOT NULL, body TEXT NOT NULL);
+CREATE TABLE files (file_id TEXT NOT NULL UNIQUE, key TEXT PRIMARY KEY NOT NULL, revision INTEGER NOT NULL,
+                    due_at REAL NOT NULL, pending_bytes INTEGER NOT NULL, body TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX files_due ON files (due_at, pending_bytes) WHERE due_at < 1e15;
 CREATE TABLE chunks (version_id TEXT NOT NULL, chunk_index INTEGER NOT NULL, size_bytes INTEGER NOT NULL,
                      checksum TEXT NOT NULL, replicas TEXT NOT NULL, owed INTEGER NOT NULL,
@@ -53,6 +53,18 @@ CREATE INDEX uploads_idle ON uploads (state, last_activity_at);
 CREATE TABLE workers (worker_id TEXT PRIMARY KEY, heartbeat_count INTEGER NOT NULL, heartbeat TEXT NOT NULL,
                       is_draining INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE lease (name TEXT PRIMARY KEY, epoch INTEGER NOT NULL, renewals INTEGER NOT NULL, body TEXT NOT NULL);
+"""
+
+
+# Schema 1 kept files in the order in which they came, so that a page of a listing read a disk page for each file.
+_FROM_SCHEMA_1 = """
+ALTER TABLE files RENAME TO files_1;
+DROP INDEX files_due;
+CREATE TABLE files (file_id TEXT NOT NULL UNIQUE, key TEXT PRIMARY KEY NOT NULL, revision INTEGER NOT NULL,
+                    due_at REAL NOT NULL, pending_bytes INTEGER NOT NULL, body TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX files_due ON files (due_at, pending_bytes) WHERE due_at < 1e15;
+INSERT INTO files SELECT * FROM files_1 ORDER BY key;
+DROP TABLE files_1;
 """
 
 
@@ -79,7 +91,7 @@ class SqliteStore:
             try:
                 connection.execute("INSERT INTO files VALUES (?, ?, ?, ?, ?, ?)", row)
             except sqlite3.IntegrityError:
-                if connection.execute("SELECT 1 FROM files WHERE file_id = ?", row[:1]).fetchone() is not None:
+                if connection.execute("SELECT 1 FROM files WHERE file_id = ?", (file.file_id,)).fetchone() is not None:
                     raise IdTaken(file.file_id) from None
                 raise KeyTaken(file.key) from None
 
@@ -112,7 +124,7 @@ class SqliteStore:
         return self._files(statement, after, before, limit)
 
     def find_due_files(self, clock_seconds: float, limit: int) -> list[File]:
-        statement = "SELECT body FROM files WHERE due_at < 1e15 AND due_at <= ? ORDER BY due_at LIMIT ?"
+        statement = "SELECT body FROM files WHERE due_at <= ? AND due_at < 1e15 ORDER BY due_at LIMIT ?"
         return self._files(statement, clock_seconds, limit)
 
     def pending(self, clock_seconds: float) -> Pending:
@@ -229,14 +241,14 @@ class SqliteStore:
     # --- connections ---
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
-        """Make the tables, once, whichever master comes first."""
+        """Make the tables, or bring those of an earlier release up to date, once, whichever master comes first."""
         version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0:
-            for statement in _SCHEMA.split(";"):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        elif version != SCHEMA_VERSION:
+        steps = {0: _SCHEMA, 1: _FROM_SCHEMA_1, SCHEMA_VERSION: ""}
+        if version not in steps:
             raise MetadataUnavailable(f"{self._path} has schema {version}; this release knows schema {SCHEMA_VERSION}")
+        for statement in steps[version].split(";"):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     def _write(
         self, operation: Operation[Result], *, is_relaxed: bool = False, is_one_statement: bool = True
