@@ -56,7 +56,7 @@ class ConnectionReader:
                 raise EOFError
             line += piece
         self.put_back(line[end + 1 :])
-        if line[end - 1 : end] != b"\r" or end > limit:
+        if line[end - 1 : end] != b"\r" or end - 1 > limit:
             raise ValueError("a line is too long or does not end in CR LF")
         return line[: end - 1]
 
@@ -79,17 +79,14 @@ class RequestBody:
         """Whether all of it was read, so that the next request follows on the connection."""
         return self._is_ended and not self._is_broken
 
-    @property
-    def is_begun(self) -> bool:
-        """Whether any of it was asked for."""
-        return self._before_first_read is None
-
     def readinto(self, view: memoryview) -> int:
         """Fill the start of `view` with what is there, at least a byte; 0 only at the body's end."""
+        if self._is_broken:
+            raise IncompleteBody(f"the body broke off after {self._read_bytes} bytes")
         if self._is_ended or not view:
             return 0
-        if self._before_first_read is not None:
-            before, self._before_first_read = self._before_first_read, None
+        before, self._before_first_read = self._before_first_read, None
+        if before is not None:
             before()
         try:
             if self._is_chunked and not self._left and not self._next_chunk():
