@@ -13,7 +13,7 @@ from collections.abc import Callable
 from common.bulk import receive_into
 from common.errors import IncompleteBody, InvalidRequest
 
-_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?")
+_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\x00-\x08\x0a-\x1f\x7f]*)?")
 _MAX_LINE_BYTES = 4096
 _MAX_TRAILER_BYTES = 16 * 1024
 _LINE_READ_BYTES = 4096
@@ -56,7 +56,8 @@ class ConnectionReader:
                 raise EOFError
             line += piece
         self.put_back(line[end + 1 :])
-        if line[end - 1 : end] != b"\r" or end - 1 > limit:
+        # The first CR must be the one before the LF: what a bare one means is where readers disagree.
+        if end - 1 > limit or line.find(b"\r", 0, end) != end - 1 or not end:
             raise ValueError("a line is too long or does not end in CR LF")
         return line[: end - 1]
 
