@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -66,8 +66,11 @@ class Edge:
 
         def register(handler: Handler) -> Handler:
             self._app.add_url_rule(rule, f"{method} {rule}", _flask_view(handler), methods=[method])
-            pattern = _VARIABLE.sub(lambda match: _ANYTHING if match[1] else _PLAIN, rule)
-            self._direct.setdefault((method, _first_segment(rule)), []).append((re.compile(pattern), handler))
+            pattern = _VARIABLE.sub(lambda match: _ANYTHING if match[1] else _PLAIN, re.escape(rule))
+            entries = self._direct.setdefault((method, _first_segment(rule)), [])
+            entries.append((re.compile(pattern), handler))
+            # As Flask does it: a fixed path goes before one with a variable.
+            entries.sort(key=lambda entry: entry[0].groups)
             return handler
 
         return register
@@ -93,11 +96,16 @@ class Edge:
         except Exception:  # noqa: BLE001 - a failsafe at the edge: it logs
             self._log.exception("unexpected_error", method=call.method, path=call.path)
             answer = self._explain(InternalError(), call, request_id)
-        self._note(call, answer.status, started)
-        answer.headers.append((REQUEST_ID_HEADER, request_id))
-        start_response(_STATUS_LINES[answer.status], answer.headers)
-        # Our own server is done with a piece before it asks for the next; others may keep them.
-        pieces = answer.body if "dfs.socket" in call.environ else map(bytes, answer.body)
+        try:
+            self._note(call, answer.status, started)
+            answer.headers.append((REQUEST_ID_HEADER, request_id))
+            start_response(_STATUS_LINES[answer.status], answer.headers)
+        except BaseException:
+            # The server refuses a header, say; nobody else would give back what the answer holds.
+            if answer.close is not None:
+                answer.close()
+            raise
+        pieces = _pieces(answer, call.environ)
         return pieces if answer.close is None else _Closing(pieces, answer.close)
 
     def _note(self, call: Call, status: int, started: float) -> None:
@@ -162,10 +170,16 @@ def internal_guard(secret: ClusterSecret) -> Guard:
 
 def to_response(answer: Answer) -> Response:
     """An answer as Flask has it."""
-    response = Response(answer.body, status=answer.status, headers=answer.headers, direct_passthrough=True)  # type: ignore[arg-type]
+    pieces: Any = _pieces(answer, request.environ)
+    response = Response(pieces, status=answer.status, headers=answer.headers, direct_passthrough=True)
     if answer.close is not None:
         response.call_on_close(answer.close)
     return response
+
+
+def _pieces(answer: Answer, environ: Mapping[str, Any]) -> Iterable[Any]:
+    """Our own server is done with a piece before it asks for the next; others may keep them."""
+    return answer.body if "dfs.socket" in environ else map(bytes, answer.body)
 
 
 class _Closing:

@@ -88,7 +88,8 @@ def _serve_with_gunicorn(node_id: str, build: Callable[[], Service], options: Se
         "workers": 1,
         "worker_class": "common.server.gunicorn_worker.ConnectionWorker",
         "worker_connections": options.max_connections,
-        "graceful_timeout": GRACEFUL_SECONDS,
+        # After this the arbiter kills: the service is to be stopped by then too.
+        "graceful_timeout": GRACEFUL_SECONDS + 3,
         "timeout": 120,
         "worker_tmp_dir": str(options.scratch_dir),
         "control_socket_disable": True,
@@ -98,6 +99,7 @@ def _serve_with_gunicorn(node_id: str, build: Callable[[], Service], options: Se
 
     class Application(BaseApplication):  # type: ignore[misc]
         silence_seconds = options.silence_seconds
+        graceful_seconds = GRACEFUL_SECONDS
         service: Service | None = None
 
         def load_config(self) -> None:
@@ -127,8 +129,14 @@ def _serve_alone(node_id: str, build: Callable[[], Service], options: ServerOpti
 
     with explained_start(node_id):
         service = build()
-        family = socket.AF_INET6 if ":" in options.address else socket.AF_INET
-        listener = socket.create_server((options.address, options.port), family=family, backlog=_BACKLOG)
+        is_ipv6 = ":" in options.address
+        listener = socket.create_server(
+            (options.address, options.port),
+            family=socket.AF_INET6 if is_ipv6 else socket.AF_INET,
+            backlog=_BACKLOG,
+            # As gunicorn has it: "::" takes callers by IPv4 too.
+            dualstack_ipv6=is_ipv6 and socket.has_dualstack_ipv6(),
+        )
         service.start()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)

@@ -30,11 +30,20 @@ class WindowPool:
         if not self._slots.acquire(timeout=self._wait_seconds):
             raise WorkerBusy(f"all windows were in use for {self._wait_seconds:g} s")
         try:
-            window = self._free.pop()
-        except IndexError:
-            window = mmap.mmap(-1, self.size_bytes)
-        try:
-            yield window
+            window = self._take()
+            try:
+                yield window
+            finally:
+                self._free.append(window)
         finally:
-            self._free.append(window)
             self._slots.release()
+
+    def _take(self) -> mmap.mmap:
+        try:
+            return self._free.pop()
+        except IndexError:
+            pass
+        try:
+            return mmap.mmap(-1, self.size_bytes)
+        except OSError as error:
+            raise WorkerBusy(f"no memory for a window: {error}") from error

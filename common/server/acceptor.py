@@ -1,12 +1,11 @@
 """Take connections in and give each a thread, up to a limit that bounds threads and memory.
 
-At the limit the connection that has been idle is closed for a new one; where all are busy, new ones wait in the
-listener's queue for a while and are then answered 503, so that a client always learns where it stands.
+At the limit the connection that has been idle for longest is closed for a new one; where all are busy, new ones wait in
+the listener's queue for a while and are then answered 503, so that a client always learns where it stands.
 """
 
 from __future__ import annotations
 
-import contextlib
 import select
 import socket
 import threading
@@ -15,20 +14,19 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from common.server.connection import Connection, WSGIApp
+from common.server.refusals import Refusals
 
 WAIT_SECONDS = 2.0
+# After breaking connections off: for their threads to notice.
+_NOTICE_SECONDS = 1.0
 _POLL_SECONDS = 0.5
 _RETRY_SECONDS = 0.05
-_RETRY_AFTER_SECONDS = 2
-_BUSY_BODY = b'{"title": "Not available now", "status": 503, "code": "too_many_connections"}\n'
-_BUSY = (
-    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: %d\r\n"
-    b"Connection: close\r\nContent-Length: %d\r\n\r\n%s"
-) % (_RETRY_AFTER_SECONDS, len(_BUSY_BODY), _BUSY_BODY)
+# Connections taken in one turn, so that a flood of them keeps nobody from asking whether we are still wanted.
+_AT_ONCE = 256
 
 
 class Acceptor:
-    """Serves an app on listening sockets; `run` is called by one thread."""
+    """Serves an app on listening sockets; `run` and then `stop` are called by one thread."""
 
     def __init__(
         self,
@@ -43,8 +41,9 @@ class Acceptor:
         self._max_connections = max_connections
         self._silence_seconds = silence_seconds
         self._report = report
-        self._changed = threading.Condition()
+        self._changed = threading.Condition()  # its lock is reentrant
         self._connections: dict[Connection, None] = {}
+        self._refusals = Refusals()
 
     def run(self, listeners: Sequence[socket.socket], wakers: Sequence[int], is_wanted: Callable[[], bool]) -> None:
         """Take connections until `is_wanted` says no; it is asked every few seconds."""
@@ -56,53 +55,72 @@ class Acceptor:
             for listener in listeners:
                 if listener in ready:
                     self._accept(listener)
+            self._refusals.close_due()
 
     def stop(self, seconds: float) -> None:
         """Let requests under way finish within `seconds`, then break them off."""
         give_up_at = time.monotonic() + seconds
-        while connections := self._snapshot():
+        while (connections := self._snapshot()) and (left := give_up_at - time.monotonic()) > 0:
             for connection in connections:
                 connection.stop()
             with self._changed:
-                left = give_up_at - time.monotonic()
-                if left <= 0 or self._changed.wait_for(lambda: not self._connections, timeout=min(left, 0.2)):
-                    break
+                self._changed.wait_for(lambda: not self._connections, timeout=min(left, 0.2))
         for connection in self._snapshot():
             connection.break_off()
+        with self._changed:
+            self._changed.wait_for(lambda: not self._connections, timeout=_NOTICE_SECONDS)
+        self._refusals.close_all()
 
     def _snapshot(self) -> list[Connection]:
         with self._changed:
             return list(self._connections)
 
     def _accept(self, listener: socket.socket) -> None:
-        """All connections that wait, or as many as there is room for."""
-        while True:
+        """Serve the connections that wait. Where one has waited for room in vain, no other does so behind it."""
+        wait_seconds = WAIT_SECONDS
+        for _ in range(_AT_ONCE):
             try:
                 sock, client = listener.accept()
             except BlockingIOError:
                 return
+            except ConnectionError:
+                # The client has gone again.
+                continue
             except OSError:
-                # The client has gone again, or no file descriptor is left: ask again a little later.
+                # No file descriptor is left, or no memory: ask again a little later.
+                self._end_the_longest_idle()
                 time.sleep(_RETRY_SECONDS)
                 return
-            sock.settimeout(self._silence_seconds)
-            if not self._make_room():
-                _answer_busy(sock)
-                return
-            self._start(sock, client)
+            if self._has_room(wait_seconds):
+                self._start(sock, client)
+            else:
+                wait_seconds = 0.0
+                self._refusals.refuse(sock)
 
-    def _make_room(self) -> bool:
+    def _has_room(self, wait_seconds: float) -> bool:
         """Wait until one more connection may be served."""
+        give_up_at = time.monotonic() + wait_seconds
+        is_one_ending = False
         with self._changed:
-            if len(self._connections) < self._max_connections:
-                return True
-            idle = next((connection for connection in self._connections if connection.is_idle), None)
-            if idle is not None:
-                idle.stop()
-            return self._changed.wait_for(lambda: len(self._connections) < self._max_connections, timeout=WAIT_SECONDS)
+            while len(self._connections) >= self._max_connections:
+                is_one_ending = is_one_ending or self._end_the_longest_idle()
+                left = give_up_at - time.monotonic()
+                if left <= 0:
+                    return False
+                # Nobody says when a connection becomes idle: that would cost every request.
+                self._changed.wait(min(left, _RETRY_SECONDS))
+            return True
+
+    def _end_the_longest_idle(self) -> bool:
+        """Whether there was an idle connection to end."""
+        with self._changed:
+            idle = [(since, one) for one in self._connections if (since := one.idle_since) is not None]
+            idle.sort(key=lambda pair: pair[0])
+            return any(connection.stop_if_idle() for _, connection in idle)
 
     def _start(self, sock: socket.socket, client: Any) -> None:
         try:
+            sock.settimeout(self._silence_seconds)
             connection = Connection(sock, client, self._app, self._silence_seconds, self._report)
         except OSError:
             sock.close()
@@ -114,7 +132,7 @@ class Acceptor:
         except RuntimeError:
             # The machine has no thread left.
             self._forget(connection)
-            _answer_busy(sock)
+            self._refusals.refuse(sock)
 
     def _serve(self, connection: Connection) -> None:
         try:
@@ -128,13 +146,3 @@ class Acceptor:
         with self._changed:
             self._connections.pop(connection, None)
             self._changed.notify_all()
-
-
-def _answer_busy(sock: socket.socket) -> None:
-    """Say 503 without waiting; what the client has sent is taken off the socket, or it would see a reset."""
-    with contextlib.suppress(OSError):
-        sock.settimeout(0)
-        sock.send(_BUSY)
-        sock.shutdown(socket.SHUT_WR)
-        sock.recv(65536)
-    sock.close()

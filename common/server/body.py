@@ -13,7 +13,7 @@ from collections.abc import Callable
 from common.bulk import receive_into
 from common.errors import IncompleteBody, InvalidRequest
 
-_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?")
+_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\x00-\x08\x0a-\x1f\x7f]*)?")
 _MAX_LINE_BYTES = 4096
 _MAX_TRAILER_BYTES = 16 * 1024
 _LINE_READ_BYTES = 4096
@@ -56,7 +56,8 @@ class ConnectionReader:
                 raise EOFError
             line += piece
         self.put_back(line[end + 1 :])
-        if line[end - 1 : end] != b"\r" or end > limit:
+        # The first CR must be the one before the LF: what a bare one means is where readers disagree.
+        if end - 1 > limit or line.find(b"\r", 0, end) != end - 1 or not end:
             raise ValueError("a line is too long or does not end in CR LF")
         return line[: end - 1]
 
@@ -79,17 +80,14 @@ class RequestBody:
         """Whether all of it was read, so that the next request follows on the connection."""
         return self._is_ended and not self._is_broken
 
-    @property
-    def is_begun(self) -> bool:
-        """Whether any of it was asked for."""
-        return self._before_first_read is None
-
     def readinto(self, view: memoryview) -> int:
         """Fill the start of `view` with what is there, at least a byte; 0 only at the body's end."""
+        if self._is_broken:
+            raise IncompleteBody(f"the body broke off after {self._read_bytes} bytes")
         if self._is_ended or not view:
             return 0
-        if self._before_first_read is not None:
-            before, self._before_first_read = self._before_first_read, None
+        before, self._before_first_read = self._before_first_read, None
+        if before is not None:
             before()
         try:
             if self._is_chunked and not self._left and not self._next_chunk():

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import socket
+import struct
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
@@ -30,6 +33,7 @@ _SEND_BYTES = 1024 * 1024
 _JOIN_BYTES = 64 * 1024
 _LINGER_BYTES = 16 * 1024 * 1024
 _LINGER_SECONDS = 5.0
+_EMPTY_LINES = re.compile(rb"(?:\r\n)+")
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 WSGIApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[Any]]
@@ -52,12 +56,15 @@ class Connection:
     ) -> None:
         """silence_seconds: the wait for each piece of a body, in and out. report: called in an `except` block."""
         self.sock = sock
-        self.is_idle = True
         self._app = app
         self._silence_seconds = silence_seconds
         self._report = report
         self._reader = ConnectionReader(sock)
+        # Guards what follows, and that nobody shuts down a socket whose number another one has by now.
+        self._state = threading.Lock()
+        self._idle_since: float | None = time.monotonic()
         self._is_stopping = False
+        self._is_shut = False
         local = sock.getsockname()
         self._base = {
             "wsgi.version": (1, 0),
@@ -84,68 +91,92 @@ class Connection:
         except (PeerGone, OSError):
             pass
         finally:
-            with contextlib.suppress(OSError):
+            with self._state, contextlib.suppress(OSError):
                 self.sock.close()
+
+    @property
+    def idle_since(self) -> float | None:
+        """Since when, on the monotonic clock, no request is under way; None while one is."""
+        return self._idle_since
 
     def stop(self) -> None:
         """Take no further request; a request that is under way is finished."""
         self._is_stopping = True
-        if self.is_idle:
+        self.stop_if_idle()
+
+    def stop_if_idle(self) -> bool:
+        """End the connection if no request is under way; returns whether it was so."""
+        with self._state:
+            if self._idle_since is None:
+                return False
+            self._is_stopping = self._is_shut = True
             with contextlib.suppress(OSError):
                 self.sock.shutdown(socket.SHUT_RD)
+            return True
 
     def break_off(self) -> None:
         """End the connection now."""
-        with contextlib.suppress(OSError):
+        self._is_stopping = True
+        with self._state, contextlib.suppress(OSError):
             self.sock.shutdown(socket.SHUT_RDWR)
+
+    def _is_taken(self) -> bool:
+        """Begin a request, unless the connection was ended while it came: its body would be cut."""
+        with self._state:
+            if self._is_shut:
+                return False
+            self._idle_since = None
+            return True
+
+    def _become_idle(self) -> None:
+        with self._state:
+            self._idle_since = time.monotonic()
 
     def _serve_one(self) -> bool:
         """One request; returns whether another may follow."""
-        block = self._read_head()
-        if block is None:
-            return False
-        self.sock.settimeout(self._silence_seconds)
         try:
+            block = self._read_head()
+            if block is None:
+                return False
             head = parse_head(block)
         except Refused as refused:
             self._refuse(refused)
+            self._linger()
             return False
+        self.sock.settimeout(self._silence_seconds)
         body = RequestBody(self._reader, head.length, self._send_continue if head.expects_continue else _nothing)
-        exchange = _Exchange(self.sock, head, self._is_stopping)
+        exchange = _Exchange(self.sock, head, lambda: body.is_ended and not self._is_stopping)
         is_whole = self._run_app(exchange, self._environ(head, body))
-        self.is_idle = True
-        if is_whole and exchange.keeps_alive and body.is_ended:
-            return True
-        self._linger(body)
-        return False
+        if not body.is_ended:
+            self._linger()
+            return False
+        if not is_whole or not exchange.keeps_alive:
+            return False
+        self._become_idle()
+        return True
 
     def _read_head(self) -> bytes | None:
-        """The bytes of the next head; None when the client has no more to ask."""
+        """The bytes of the next head; None when the client has no more to ask. Raises Refused."""
         self.sock.settimeout(KEEP_ALIVE_SECONDS)
-        received = self._reader.receive(_RECEIVE_BYTES)
-        self.is_idle = False
-        give_up_at = 0.0
-        while (end := received.find(b"\r\n\r\n")) < 0:
-            if not received:
-                return None
-            if received.startswith(b"\r\n"):
-                # An empty line before a request is to be passed over (RFC 9112, 2.2).
-                received = received[2:]
-                if received:
-                    continue
-            if len(received) > MAX_HEAD_BYTES:
-                self._refuse(Refused(431, f"the head is longer than {MAX_HEAD_BYTES} bytes"))
-                return None
-            now = time.monotonic()
-            give_up_at = give_up_at or now + HEAD_SECONDS
-            self.sock.settimeout(max(0.001, give_up_at - now))
-            piece = self._reader.receive(_RECEIVE_BYTES)
-            if not piece:
-                return None
+        piece = self._reader.receive(_RECEIVE_BYTES)
+        if not self._is_taken():
+            return None
+        give_up_at = time.monotonic() + HEAD_SECONDS
+        received = b""
+        while piece:
             received += piece
-        if end + 4 < len(received):
-            self._reader.put_back(received[end + 4 :])
-        return received[: end + 2].lstrip(b"\r\n")
+            if received.startswith(b"\r\n"):
+                # Empty lines before a request are passed over (RFC 9112, 2.2).
+                received = _EMPTY_LINES.sub(b"", received, count=1)
+            end = received.find(b"\r\n\r\n", max(0, len(received) - len(piece) - 3))
+            if max(end, len(received) if end < 0 else 0) > MAX_HEAD_BYTES:
+                raise Refused(431, f"the head is longer than {MAX_HEAD_BYTES} bytes")
+            if end >= 0:
+                self._reader.put_back(received[end + 4 :])
+                return received[: end + 2]
+            self.sock.settimeout(max(0.001, give_up_at - time.monotonic()))
+            piece = self._reader.receive(_RECEIVE_BYTES)
+        return None
 
     def _environ(self, head: RequestHead, body: RequestBody) -> dict[str, Any]:
         path, _, query = head.target.partition("?")
@@ -183,7 +214,9 @@ class Connection:
         except Exception:  # noqa: BLE001 - a failsafe at the edge: it logs
             self._report(f"{exchange.head.method} {exchange.head.target}")
             if not exchange.is_head_sent:
-                self._refuse(Refused(500, "the request failed"))
+                self._refuse(Refused(500, "the request failed"), has_body=exchange.head.method != "HEAD")
+            elif exchange.ends_with_connection:
+                _make_close_a_reset(self.sock)
             return False
         finally:
             close = getattr(answer, "close", None)
@@ -191,26 +224,25 @@ class Connection:
                 close()
         return exchange.is_whole
 
-    def _refuse(self, refused: Refused) -> None:
-        """Answer what never reached the app; the connection is closed afterwards."""
+    def _refuse(self, refused: Refused, *, has_body: bool = True) -> None:
+        """Answer what never reached the app, or what the app failed at; the connection is closed afterwards."""
         problem = {"title": "The request cannot be served", "status": refused.status, "code": "malformed_request"}
         text = json.dumps({**problem, "detail": refused.detail}).encode() + b"\n"
         head = (
             f"HTTP/1.1 {refused.status} {_REASONS[refused.status]}\r\nContent-Type: application/problem+json\r\n"
             f"Content-Length: {len(text)}\r\nConnection: close\r\n\r\n"
         )
-        _send_all(self.sock, head.encode() + text)
-        self._linger(None)
+        with contextlib.suppress(PeerGone):
+            _send_all(self.sock, head.encode() + (text if has_body else b""))
 
     def _send_continue(self) -> None:
         _send_all(self.sock, _CONTINUE)
 
-    def _linger(self, body: RequestBody | None) -> None:
+    def _linger(self) -> None:
         """Read on for a while before closing: a close with unread bytes makes the client lose the answer
-        (RFC 9112, 9.6). A client that was never told to send its body is not waited for.
+        (RFC 9112, 9.6).
         """
-        if body is not None and body.is_ended:
-            return
+        self._become_idle()
         with contextlib.suppress(OSError):
             self.sock.shutdown(socket.SHUT_WR)
             give_up_at = time.monotonic() + _LINGER_SECONDS
@@ -226,10 +258,12 @@ class Connection:
 class _Exchange:
     """One answer on its way out."""
 
-    def __init__(self, sock: socket.socket, head: RequestHead, is_stopping: bool) -> None:
+    def __init__(self, sock: socket.socket, head: RequestHead, may_go_on: Callable[[], bool]) -> None:
+        """may_go_on: whether another request may follow on the connection, as far as the server knows."""
         self.head = head
-        self.keeps_alive = head.keeps_alive and not is_stopping
+        self.keeps_alive = head.keeps_alive
         self.is_head_sent = False
+        self._may_go_on = may_go_on
         self._sock = sock
         self._head = b""
         self._has_body = head.method != "HEAD"
@@ -241,21 +275,32 @@ class _Exchange:
         """Whether as much was sent as the head promises."""
         return self.is_head_sent and not self._left
 
+    @property
+    def ends_with_connection(self) -> bool:
+        """Whether the client can tell the answer's end by that of the connection only."""
+        return self._has_body and not self._is_chunked and self._left is None
+
     def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> None:
         """WSGI's callback."""
         if exc_info is not None and self.is_head_sent:
             raise exc_info[1].with_traceback(exc_info[2])
         lines = [f"HTTP/1.1 {status}"]
         length: int | None = None
+        is_empty = status[:3] in ("204", "304")
+        # Said now, so that no client sends its next request into a connection that is about to be closed.
+        self.keeps_alive = self.keeps_alive and self._may_go_on()
         for name, value in headers:
             lowered = name.lower()
             if lowered == "content-length":
                 length = int(value)
+                if status.startswith("204"):
+                    # RFC 9110, 8.6
+                    continue
             elif lowered == "connection":
                 self.keeps_alive = self.keeps_alive and "close" not in value.lower()
                 continue
             lines.append(f"{name}: {value}")
-        if status[:3] in ("204", "304"):
+        if is_empty:
             self._has_body = False
         elif length is None and self._has_body:
             self._is_chunked = self.head.is_http_11
@@ -271,6 +316,8 @@ class _Exchange:
         block = "\r\n".join(lines)
         if block.count("\r") != len(lines) - 1 or block.count("\n") != len(lines) - 1:
             raise ValueError("a header of the answer has a line break")
+        if length is not None and length < 0:
+            raise ValueError("the answer's Content-Length is negative")
         self._head = (block + "\r\n\r\n").encode("latin-1")
 
     def send(self, piece: Any) -> None:
@@ -304,6 +351,8 @@ class _Exchange:
         if self.is_head_sent:
             _send_all(self._sock, first)
             return
+        if not self._head:
+            raise ValueError("the app gave an answer without a head")
         self.is_head_sent = True
         _send_all(self._sock, self._head + first)
 
@@ -316,6 +365,12 @@ def _send_all(sock: socket.socket, piece: Any) -> None:
             view = view[sock.send(view[:_SEND_BYTES]) :]
     except OSError as error:
         raise PeerGone(str(error)) from error
+
+
+def _make_close_a_reset(sock: socket.socket) -> None:
+    """So that an answer which was cut does not pass for one that ended."""
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def _nothing() -> None:

@@ -23,7 +23,7 @@ class ConnectionWorker(Worker):  # type: ignore[misc]
         acceptor.run([listener.sock for listener in self.sockets], [self.PIPE[0]], self._is_wanted)
         for listener in self.sockets:
             listener.close()
-        acceptor.stop(self.cfg.graceful_timeout)
+        acceptor.stop(self.app.graceful_seconds)
 
     def _is_wanted(self) -> bool:
         """Tell the arbiter that we live; whether it lives, and wants us to."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import mmap
+import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -134,3 +137,94 @@ def test_a_moved_file_is_at_its_new_place_only(tmp_path: Path) -> None:
     move_durably(tmp_path / "from" / "a", tmp_path / "to" / "b")
     assert names(tmp_path / "from") == []
     assert (tmp_path / "to" / "b").read_bytes() == b"content"
+
+
+# --- past the page cache ---
+
+BLOCK = 4096
+
+
+def aligned(content: bytes) -> memoryview:
+    """The content in memory that begins at a page."""
+    pages = mmap.mmap(-1, max(BLOCK, len(content)))
+    pages[: len(content)] = content
+    return memoryview(pages)[: len(content)]
+
+
+def write_directly(path: Path, *pieces: bytes) -> None:
+    with StagedFile(path, is_direct=True) as staged:
+        for piece in pieces:
+            staged.write(aligned(piece))
+        staged.sync()
+        staged.publish()
+        staged.settle()
+
+
+@pytest.mark.parametrize("sizes", [[BLOCK], [256 * BLOCK] * 3, [BLOCK, 3 * BLOCK], []])
+def test_direct_writes_appear_with_all_their_bytes(sizes: list[int], tmp_path: Path) -> None:
+    pieces = [bytes([number + 1]) * size for number, size in enumerate(sizes)]
+    write_directly(tmp_path / "a", *pieces)
+    assert (tmp_path / "a").read_bytes() == b"".join(pieces)
+    assert names(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("sizes", [[1], [BLOCK - 1, BLOCK], [BLOCK, 5, 2 * BLOCK, 7], [BLOCK + 512, BLOCK]])
+def test_a_piece_that_direct_io_cannot_take_is_written_all_the_same(sizes: list[int], tmp_path: Path) -> None:
+    """So it is after a short write, which leaves an odd rest."""
+    pieces = [bytes([number + 1]) * size for number, size in enumerate(sizes)]
+    write_directly(tmp_path / "a", *pieces)
+    assert (tmp_path / "a").read_bytes() == b"".join(pieces)
+
+
+def test_memory_that_is_not_aligned_is_written_all_the_same(tmp_path: Path) -> None:
+    with StagedFile(tmp_path / "a", is_direct=True) as staged:
+        staged.write(aligned(bytes(range(256)) * 32)[1 : BLOCK + 1])
+        staged.sync()
+        staged.publish()
+    assert (tmp_path / "a").read_bytes() == (bytes(range(256)) * 32)[1 : BLOCK + 1]
+
+
+def _memory_folder() -> Path | None:
+    """A folder on a file system that knows no direct I/O, where this machine has one."""
+    folder = Path("/dev/shm")
+    return folder if folder.is_dir() and os.access(folder, os.W_OK) else None
+
+
+@pytest.mark.skipif(_memory_folder() is None, reason="this machine has no file system in memory")
+def test_a_file_system_without_direct_io_is_written_all_the_same() -> None:
+    with tempfile.TemporaryDirectory(dir=_memory_folder()) as folder:
+        write_directly(Path(folder) / "a", b"x" * BLOCK, b"y" * 10)
+        assert (Path(folder) / "a").read_bytes() == b"x" * BLOCK + b"y" * 10
+        assert names(Path(folder)) == ["a"]
+
+
+_WRITE_DIRECTLY_AT_A_LIMIT = """
+import mmap, resource, signal, sys
+from pathlib import Path
+from common.durable import StagedFile
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+limit = int(sys.argv[2])
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+try:
+    with StagedFile(Path(sys.argv[1]), is_direct=True) as staged:
+        staged.write(memoryview(mmap.mmap(-1, 16384)))
+        staged.sync()
+        staged.publish()
+except OSError as error:
+    sys.exit(error.errno)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on the size of a process's files")
+@pytest.mark.parametrize("limit", [4096, 8192, 8192 + 512, 8192 + 3, 16383])
+def test_a_disk_that_takes_only_part_of_a_direct_write_leaves_nothing(limit: int, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _WRITE_DIRECTLY_AT_A_LIMIT, str(tmp_path / "a"), str(limit)]
+    ended = subprocess.run(command, cwd=PROJECT_ROOT, check=False, timeout=30)
+    assert ended.returncode == errno.EFBIG
+    assert names(tmp_path) == []
+
+
+def test_nothing_is_left_of_a_direct_write_that_is_given_up(tmp_path: Path) -> None:
+    with StagedFile(tmp_path / "a", is_direct=True) as staged:
+        staged.write(aligned(bytes(BLOCK)))
+    assert names(tmp_path) == []

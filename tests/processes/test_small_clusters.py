@@ -1,4 +1,4 @@
-"""Clusters started for one purpose: with an API key, under cheroot, on a MongoDB server."""
+"""Clusters started for one purpose: with an API key, served without gunicorn, on a MongoDB server."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCluster]:
 
 
 @pytest.fixture(scope="module")
-def under_cheroot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCluster]:
+def standing_alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCluster]:
     """A cluster served as it is on Windows."""
-    yield from _running(TestCluster(tmp_path_factory.mktemp("cheroot"), variables={"DFS_SERVER": "cheroot"}))
+    yield from _running(TestCluster(tmp_path_factory.mktemp("alone"), variables={"DFS_SERVER": "standalone"}))
 
 
 def _basic(text: str) -> str:
@@ -89,8 +89,8 @@ def test_with_a_key_nobody_else_is_served(keyed: TestCluster, authorization: str
 
 
 @pytest.mark.parametrize("size", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 21 * CHUNK + 5])
-def test_cheroot_stores_and_gives_back_every_size(under_cheroot: TestCluster, size: int) -> None:
-    client, content = GatewayClient(under_cheroot.base_url), some_bytes(size, "cheroot")
+def test_standing_alone_it_stores_and_gives_back_every_size(standing_alone: TestCluster, size: int) -> None:
+    client, content = GatewayClient(standing_alone.base_url), some_bytes(size, "alone")
     client.stored("sizes/raw", content)
     client.stored("sizes/chunked", in_pieces(content, 9_999))
     assert client.post_form([path_part("sizes/form"), file_part("f", content)]).status_code in (200, 201)
@@ -101,8 +101,8 @@ def test_cheroot_stores_and_gives_back_every_size(under_cheroot: TestCluster, si
         assert (ranged.status_code, ranged.content) == (206, content[-1:])
 
 
-def test_cheroot_keeps_awkward_names(under_cheroot: TestCluster) -> None:
-    client = GatewayClient(under_cheroot.base_url)
+def test_standing_alone_it_keeps_awkward_names(standing_alone: TestCluster) -> None:
+    client = GatewayClient(standing_alone.base_url)
     names = [*AWKWARD_NAMES[::4], "%2F", "%2f", "a%2Fb", "a%2fb", "%252F"]
     for name in names:
         client.stored(f"names/{name}", name.encode())
@@ -111,8 +111,8 @@ def test_cheroot_keeps_awkward_names(under_cheroot: TestCluster) -> None:
     assert client.paths("names/") == sorted({f"names/{name}" for name in names})
 
 
-def test_cheroot_takes_an_escaped_slash_for_a_slash(under_cheroot: TestCluster) -> None:
-    client = GatewayClient(under_cheroot.base_url)
+def test_standing_alone_it_takes_an_escaped_slash_for_a_slash(standing_alone: TestCluster) -> None:
+    client = GatewayClient(standing_alone.base_url)
     assert client.raw("PUT", "/fs/esc%2Faped", {}, b"slash").status == 201
     assert client.raw("PUT", "/fs/esc%252Faped", {}, b"literal").status == 201
     assert client.paths("esc") == ["esc%2Faped", "esc/aped"]
@@ -121,16 +121,21 @@ def test_cheroot_takes_an_escaped_slash_for_a_slash(under_cheroot: TestCluster) 
         assert_problem(client.raw("PUT", target, {}, b"x"), 400, "invalid_path")
 
 
-def test_cheroot_leaves_nothing_of_a_body_that_is_cut(under_cheroot: TestCluster) -> None:
-    client, content = GatewayClient(under_cheroot.base_url), some_bytes(9 * CHUNK, "cut")
-    wait_until(lambda: under_cheroot.state()["replication"]["due_free_bytes"] == 0, "nothing waits to be freed")
-    before = under_cheroot.all_chunk_ids()
+def test_standing_alone_it_leaves_nothing_of_a_body_that_is_cut(standing_alone: TestCluster) -> None:
+    client, content = GatewayClient(standing_alone.base_url), some_bytes(9 * CHUNK, "cut")
+    wait_until(lambda: standing_alone.state()["replication"]["due_free_bytes"] == 0, "nothing waits to be freed")
+    before = standing_alone.all_chunk_ids()
     chunk = f"{len(content):x}\r\n".encode() + content + b"\r\n"
     form = form_body([file_part("cut", content)], "B")
     heads = {
         "PUT /fs/cut HTTP/1.1\r\nContent-Length: 999999": content,
         "PUT /fs/cut HTTP/1.1\r\nTransfer-Encoding: chunked": chunk,
         "PUT /fs/cut HTTP/1.1\r\ntransfer-encoding:  Chunked": chunk[:-700],
+        "PUT /fs/cut/half-a-size HTTP/1.1\r\nTransfer-Encoding: chunked": chunk + b"0",
+        "PUT /fs/cut/no-size HTTP/1.1\r\nTransfer-Encoding: chunked": chunk + b"zz\r\n\r\n",
+        "PUT /fs/cut/empty-size HTTP/1.1\r\nTransfer-Encoding: chunked": chunk + b"\r\n\r\n",
+        "PUT /fs/cut/no-end HTTP/1.1\r\nTransfer-Encoding: chunked": chunk + b"0\r\n",
+        "PUT /fs/cut/too-short HTTP/1.1\r\nTransfer-Encoding: chunked": b"5\r\n" + content[:9] + b"\r\n0\r\n\r\n",
         f"POST /files HTTP/1.1\r\nContent-Type: multipart/form-data; boundary=B\r\nContent-Length: {len(form)}": form[
             :-9
         ],
@@ -139,12 +144,12 @@ def test_cheroot_leaves_nothing_of_a_body_that_is_cut(under_cheroot: TestCluster
         answer = client.break_off(f"{head}\r\nHost: localhost\r\n\r\n".encode(), sent)
         assert not answer or b" 400 " in answer[:20], answer[:200]
     assert client.paths("cut") == []
-    wait_until(lambda: under_cheroot.all_chunk_ids() == before, "the chunks have left the disks")
+    wait_until(lambda: standing_alone.all_chunk_ids() == before, "the chunks have left the disks")
 
 
-def test_cheroot_serves_the_rest(under_cheroot: TestCluster) -> None:
-    client = GatewayClient(under_cheroot.base_url)
-    _use_everything(under_cheroot, client)
+def test_standing_alone_it_serves_the_rest(standing_alone: TestCluster) -> None:
+    client = GatewayClient(standing_alone.base_url)
+    _use_everything(standing_alone, client)
     assert_problem(client.raw("GET", "/files", {"Host": "files.example.com"}), 401, "unauthorized")
     page = client.call("GET", "/", headers={"Accept": "text/html"})
     assert (page.status_code, "<form" in page.text) == (200, True)
@@ -152,18 +157,18 @@ def test_cheroot_serves_the_rest(under_cheroot: TestCluster) -> None:
     assert posted.status_code == 303
 
 
-def test_cheroot_survives_a_worker_killed_and_stops_cleanly(under_cheroot: TestCluster) -> None:
-    client, content = GatewayClient(under_cheroot.base_url), some_bytes(20 * CHUNK, "killed")
+def test_standing_alone_it_survives_a_worker_killed_and_stops_cleanly(standing_alone: TestCluster) -> None:
+    client, content = GatewayClient(standing_alone.base_url), some_bytes(20 * CHUNK, "killed")
 
     def body() -> Iterator[bytes]:
         yield content[: 8 * CHUNK]
-        under_cheroot.kill("worker_3")
+        standing_alone.kill("worker_3")
         yield content[8 * CHUNK :]
 
     client.stored("killed", body())
     assert_same_bytes(client.get("killed").content, content)
-    under_cheroot.restart_ended()
-    assert list(under_cheroot.scratch.iterdir()) == []
+    standing_alone.restart_ended()
+    assert list(standing_alone.scratch.iterdir()) == []
 
 
 @pytest.mark.skipif("DFS_TEST_MONGO_URI" not in os.environ, reason="DFS_TEST_MONGO_URI names no MongoDB server")

@@ -1,0 +1,55 @@
+"""A peer that sends these pieces, one for each call, and then its end; what it is sent is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+
+class ScriptedSocket:
+    """As much of a socket as a connection uses; it never waits, so that whatever would hang ends."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = [piece for piece in pieces if piece]
+        self._timeout: float | None = None
+        self.sent = b""
+
+    def recv(self, limit: int, _flags: int = 0) -> bytes:
+        if not self._pieces:
+            return b""
+        piece = self._pieces.pop(0)
+        if len(piece) > limit:
+            self._pieces.insert(0, piece[limit:])
+        return piece[:limit]
+
+    def recv_into(self, view: memoryview) -> int:
+        piece = self.recv(len(view))
+        view[: len(piece)] = piece
+        return len(piece)
+
+    def send(self, piece: Any) -> int:
+        self.sent += bytes(piece)
+        return len(piece)
+
+    def getsockname(self) -> tuple[str, int]:
+        return ("127.0.0.1", 80)
+
+    def settimeout(self, seconds: float | None) -> None:
+        assert seconds, "every wait has a limit"
+        self._timeout = seconds
+
+    def gettimeout(self) -> float | None:
+        return self._timeout
+
+    def setsockopt(self, *_: Any) -> None:
+        """Options change nothing here."""
+
+    def shutdown(self, _how: int) -> None:
+        """The script goes on all the same."""
+
+    def close(self) -> None:
+        self._pieces.clear()
+
+
+def byte_by_byte(sent: bytes) -> list[bytes]:
+    return [sent[index : index + 1] for index in range(len(sent))]
