@@ -5,6 +5,7 @@ Everything runs in a scratch folder and on free ports; nothing of the project's 
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import importlib
 import json
@@ -19,7 +20,7 @@ from benchmarks import report, rounds, table
 from benchmarks.figures import catalogue
 from benchmarks.load import LoadFailed
 from benchmarks.nodes import DfsSystem, forget_settings
-from benchmarks.options import Options, parse
+from benchmarks.options import Options, add_common_options, parse
 from benchmarks.swift import SwiftSystem
 from benchmarks.systems import System, SystemFailed
 from benchmarks.together import TaskFailed
@@ -75,13 +76,16 @@ def _scratch_folder(options: Options) -> Iterator[Path]:
 
 
 def _run_scale(arguments: Sequence[str]) -> int:
-    """The growth of cost with the number of files is a program of its own, with options of its own."""
+    """How cost grows with the number of files: a program of its own, with some options of its own."""
     try:
         scale = importlib.import_module("benchmarks.scale")
-    except ModuleNotFoundError:
-        print("--scale is not there yet", file=sys.stderr)
+    except ModuleNotFoundError as error:
+        print(f"--scale cannot be run: {error}", file=sys.stderr)
         return 2
-    return int(scale.run(arguments) or 0)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks --scale", description=scale.__doc__)
+    add_common_options(parser)
+    scale.add_options(parser)
+    return int(scale.run(parser.parse_args(arguments)) or 0)
 
 
 def _interrupt() -> None:

@@ -52,7 +52,8 @@ def _small(sizes: Sizes) -> dict[str, Figure]:
     for work, size in SMALL_SIZES.items():
         for operation in CLIENT_OPERATIONS:
             for clients in sizes.small_clients:
-                key, title = f"{work}.{operation}_{clients}", f"{operation} {size >> 10} KiB, {clients} clients"
+                who = "1 client" if clients == 1 else f"{clients} clients"
+                key, title = f"{work}.{operation}_{clients}", f"{operation} {size >> 10} KiB, {who}"
                 found[key] = Figure(title, "ops/s", True)
                 found[f"{key}_cpu"] = Figure(f"{title}: CPU of all servers", "CPU ms/op", False)
     return found

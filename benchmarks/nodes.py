@@ -24,7 +24,7 @@ class DfsSystem:
     delete_suffix = "?permanent=true"
     form_path = "/files"
     front = "gateway"
-    notes = (
+    notes: tuple[str, ...] = (
         "settings: the defaults; fsync, quorum and verification are on; SQLite",
         "a delete is one that frees the space (?permanent=true), as the peer's does",
     )

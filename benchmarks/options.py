@@ -85,14 +85,20 @@ class Options:
 
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    made.add_argument("--rounds", type=_at_least_one, help=f"interleaved rounds; default {FULL_ROUNDS}, 1 with --quick")
+    add_common_options(made)
     made.add_argument("--only", nargs="+", choices=WORKS, metavar="WORK", help=f"some of: {' '.join(WORKS)}")
     made.add_argument("--size-mib", type=_size_mib, default=1024, help="size of the big file; default 1024")
-    made.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
     made.add_argument("--peer", choices=("swift",), default="", help="the same work on OpenStack Swift, interleaved")
-    made.add_argument("--scratch", type=Path, help="folder for all data; default: one beside the project")
     made.add_argument("--quick", action="store_true", help="tiny sizes, one round: a look whether it runs")
+    made.add_argument("--scale", action="store_true", help="how cost grows with the files instead; has its own --help")
     return made
+
+
+def add_common_options(made: argparse.ArgumentParser) -> None:
+    """What every benchmark that runs in rounds can be told."""
+    made.add_argument("--rounds", type=_at_least_one, help=f"interleaved rounds; default {FULL_ROUNDS}, 1 with --quick")
+    made.add_argument("--json", type=Path, metavar="FILE", help="write every figure there")
+    made.add_argument("--scratch", type=Path, help="folder for all data; default: a new one among the project's files")
 
 
 def parse(arguments: Sequence[str]) -> Options:

@@ -47,7 +47,7 @@ class SwiftSystem:
     form_path = ""
     front = "proxy"
     replicas = 3
-    notes = (
+    notes: tuple[str, ...] = (
         "five devices, three replicas; an object server process per device, one account and one container server,"
         " a proxy worker per core; memcached; the pipeline is catch_errors, cache, proxy-server, without"
         " authentication and access log",

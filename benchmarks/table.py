@@ -36,7 +36,7 @@ def _limits(limits: Mapping[str, Any]) -> str:
 
 def _system(name: str, document: Mapping[str, Any], catalogue: Mapping[str, Figure]) -> str:
     system = document["systems"][name]
-    rows = [_row(key, system["figures"][key]) for key in catalogue if key in system["figures"]]
+    rows = [_row(system["figures"][key]) for key in catalogue if key in system["figures"]]
     notes = "".join(f"* {note}\n" for note in system["notes"])
     ratios = {title: number(value) for title, value in document["ratios"].get(name, {}).items()}
     peaks = {f"peak memory of {service}": f"{b / 1e6:.0f} MB" for service, b in system["peak_memory_bytes"].items()}
@@ -44,7 +44,7 @@ def _system(name: str, document: Mapping[str, Any], catalogue: Mapping[str, Figu
     return f"{notes}\n{table}\n\n{_bullets({**ratios, **peaks})}"
 
 
-def _row(key: str, entry: Mapping[str, Any]) -> list[str]:
+def _row(entry: Mapping[str, Any]) -> list[str]:
     limit, ratio = (number(entry["limit"]), number(entry["ratio"])) if "limit" in entry else ("", "")
     return [entry["title"], number(entry["median"]), _range(entry), entry["unit"], limit, ratio]
 
