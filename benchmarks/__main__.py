@@ -10,7 +10,7 @@ import contextlib
 import importlib
 import json
 import shutil
-import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -18,6 +18,7 @@ from pathlib import Path
 
 from benchmarks import report, rounds, table
 from benchmarks.figures import catalogue
+from benchmarks.interrupts import Interrupts
 from benchmarks.load import LoadFailed
 from benchmarks.nodes import DfsSystem, forget_settings
 from benchmarks.options import Options, add_common_options, parse
@@ -33,12 +34,13 @@ def main(arguments: Sequence[str]) -> int:
     if "--scale" in arguments:
         return _run_scale([argument for argument in arguments if argument != "--scale"])
     options = parse(arguments)
-    signal.signal(signal.SIGTERM, lambda _number, _frame: _interrupt())
+    interrupts = Interrupts()
+    interrupts.install()
     forget_settings()
     try:
         with _scratch_folder(options) as scratch:
-            document = _measure(options, scratch)
-    except (SystemFailed, LoadFailed, TaskFailed) as error:
+            document = _measure(options, scratch, interrupts)
+    except (SystemFailed, LoadFailed, TaskFailed, subprocess.TimeoutExpired) as error:
         print(f"The benchmark cannot go on: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -50,13 +52,14 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _measure(options: Options, scratch: Path) -> dict[str, object]:
+def _measure(options: Options, scratch: Path, interrupts: Interrupts) -> dict[str, object]:
     systems: list[System] = [DfsSystem(scratch / "dfs")]
     if options.peer:
         systems.append(SwiftSystem(scratch / "swift"))
     try:
-        run = rounds.run(options, scratch, systems)
+        run = rounds.run(options, scratch, systems, interrupts.check)
     finally:
+        interrupts.ignore()
         for system in systems:
             system.stop()
     run.settings["command"] = "python -m benchmarks " + " ".join(sys.argv[1:])
@@ -86,10 +89,6 @@ def _run_scale(arguments: Sequence[str]) -> int:
     add_common_options(parser)
     scale.add_options(parser)
     return int(scale.run(parser.parse_args(arguments)) or 0)
-
-
-def _interrupt() -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -57,7 +57,10 @@ def _make_source(path: Path, size_bytes: int) -> Source:
 
 @dataclass
 class Bench:
-    """figures: this round's, by key. service_cpu: the CPU seconds of each service behind a figure."""
+    """figures: this round's, by key. service_cpu: the CPU seconds of each service behind a figure.
+
+    client_cpu_us: what the load generator itself took for an operation, which the servers did not have.
+    """
 
     system: System
     cost: Cost
@@ -66,6 +69,7 @@ class Bench:
     is_first: bool
     figures: dict[str, float] = field(default_factory=dict)
     service_cpu: dict[str, dict[str, float]] = field(default_factory=dict)
+    client_cpu_us: dict[str, float] = field(default_factory=dict)
     peaks: dict[str, int] = field(default_factory=dict)
 
     def metered(self, key: str, work: Callable[[], T]) -> tuple[T, float]:

@@ -91,10 +91,7 @@ class Client:
         was_waiting = self._selector.get_key(self._socket).events & selectors.EVENT_WRITE
         try:
             while self._unsent:
-                sent = self._socket.send(self._unsent[0])
-                self._unsent[0] = self._unsent[0][sent:]
-                if not self._unsent[0]:
-                    self._unsent.pop(0)
+                self._drop_sent(self._socket.sendmsg(self._unsent))
         except BlockingIOError:
             if not was_waiting:
                 self._selector.modify(self._socket, selectors.EVENT_READ | selectors.EVENT_WRITE, self)
@@ -104,6 +101,12 @@ class Client:
             pass
         if was_waiting:
             self._selector.modify(self._socket, selectors.EVENT_READ, self)
+
+    def _drop_sent(self, sent: int) -> None:
+        while self._unsent and sent >= len(self._unsent[0]):
+            sent -= len(self._unsent.pop(0))
+        if sent:
+            self._unsent[0] = self._unsent[0][sent:]
 
     def _receive(self, buffer: memoryview) -> bool:
         assert self._socket is not None

@@ -18,8 +18,9 @@ _MARK_BYTES = 16
 class Lane:
     """Some clients that do the same: `method` on the paths prefix + number + suffix.
 
-    The numbers first .. first+count-1 are gone through once, with `total` that many requests in a circle, with
-    `seconds` in a circle until the time is over. range_bytes: GET that much from random places of a file of size_bytes.
+    The numbers first .. first+count-1 are gone through once; with `total` that many requests in a circle; with
+    `seconds` until the time is over, in a circle unless `is_once`.
+    range_bytes: GET that much from random places of a file of size_bytes.
     """
 
     method: str
@@ -31,6 +32,7 @@ class Lane:
     suffix: str = ""
     total: int = 0
     seconds: float = 0.0
+    is_once: bool = False
     range_bytes: int = 0
     verify_every: int = 50
 
@@ -86,8 +88,8 @@ def requests_of(job: Job, lane: Lane) -> Sequence[Request]:
 
 
 def in_order(lane: Lane, prepared: Sequence[Request]) -> Iterator[Request]:
-    """The prepared requests as often as the lane has them; with `seconds` without end."""
-    if lane.seconds:
+    """The prepared requests as often as the lane has them; with `seconds` without end, unless once is enough."""
+    if lane.seconds and not lane.is_once:
         return itertools.cycle(prepared)
     return itertools.islice(itertools.cycle(prepared), lane.total or lane.count)
 
@@ -114,8 +116,8 @@ def _request(job: Job, lane: Lane, number: int, chooser: random.Random) -> Reque
 
 
 def _joined(start: bytes, number: int, size_bytes: int) -> tuple[bytes, ...]:
-    """A small body travels with the head in one send; a large one is shared by all requests of its size."""
-    if size_bytes <= 256 * 1024:
+    """All but the mark of a larger body is shared by all requests of its size."""
+    if size_bytes <= 16 * 1024:
         return (start + content(number, size_bytes),)
     return (start + number.to_bytes(_MARK_BYTES, "big"), _tail(size_bytes))
 

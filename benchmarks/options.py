@@ -19,8 +19,8 @@ class Sizes:
 
     big_bytes: int
     small_clients: tuple[int, ...]
-    puts: dict[int, int]
-    get_seconds: float
+    most_puts: int
+    small_seconds: float
     range_count: int
     many_bytes: int
     many_clients: int
@@ -37,8 +37,8 @@ def full_sizes(big_mib: int) -> Sizes:
     return Sizes(
         big_bytes=big_mib * MIB,
         small_clients=(1, 8, 32),
-        puts={1: 600, 8: 2000, 32: 2000},
-        get_seconds=2.0,
+        most_puts=8000,
+        small_seconds=2.5,
         range_count=1000,
         many_bytes=16 * MIB,
         many_clients=64,
@@ -56,8 +56,8 @@ def quick_sizes() -> Sizes:
     return Sizes(
         big_bytes=8 * MIB,
         small_clients=(1, 8),
-        puts={1: 10, 8: 24},
-        get_seconds=0.1,
+        most_puts=50,
+        small_seconds=0.2,
         range_count=20,
         many_bytes=256 * KIB,
         many_clients=4,

@@ -16,11 +16,12 @@ Samples = dict[str, list[float]]
 
 @dataclass
 class SystemResults:
-    """Everything that was measured of one system; peaks in bytes."""
+    """Everything that was measured of one system; peaks in bytes. The CPU by service and of the client: last round."""
 
     notes: tuple[str, ...] = ()
     samples: Samples = field(default_factory=dict)
     service_cpu: dict[str, dict[str, float]] = field(default_factory=dict)
+    client_cpu_us: dict[str, float] = field(default_factory=dict)
     peaks: dict[str, int] = field(default_factory=dict)
 
 
@@ -54,6 +55,7 @@ def to_json(run: Run, catalogue: Mapping[str, Figure]) -> dict[str, Any]:
                 "notes": list(results.notes),
                 "figures": {key: describe(key, results.samples, catalogue, limits) for key in results.samples},
                 "cpu_seconds_by_service": results.service_cpu,
+                "client_cpu_us_per_operation": results.client_cpu_us,
                 "peak_memory_bytes": results.peaks,
             }
             for name, results in run.systems.items()

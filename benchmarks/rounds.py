@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -22,8 +23,10 @@ NEEDED_BYTES = 12 * GIB
 NEEDED_BYTES_QUICK = 2 * GIB
 
 
-def run(options: Options, scratch: Path, systems: Sequence[System]) -> Run:
+def run(options: Options, scratch: Path, systems: Sequence[System], check: Callable[[], None]) -> Run:
     """All rounds. Every system is started before the first round and stopped by the caller.
+
+    check: called between the pieces of work; raises when the run is to be broken off.
 
     Raises SystemFailed or LoadFailed: a run with a wrong answer has no figures.
     """
@@ -46,7 +49,7 @@ def run(options: Options, scratch: Path, systems: Sequence[System]) -> Run:
         say(f"round {number + 1} of {options.rounds}: limits")
         add(done.limits, limits.measure(scratch / "limits", options.sizes))
         for system in systems:
-            _run_system(options, system, sources, number == 0, done.systems[system.name])
+            _run_system(options, system, sources, number == 0, done.systems[system.name], check)
     return done
 
 
@@ -65,9 +68,19 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _run_system(options: Options, system: System, sources: Sources, is_first: bool, results: SystemResults) -> None:
+def _run_system(
+    options: Options,
+    system: System,
+    sources: Sources,
+    is_first: bool,
+    results: SystemResults,
+    check: Callable[[], None],
+) -> None:
+    # What others have left in the page cache is not written back during this system's work.
+    os.sync()
     bench = Bench(system, Cost(system.services()), options.sizes, sources, is_first, peaks=results.peaks)
     for name, work in _pieces(options, bench):
+        check()
         say(f"  {system.name}: {name}")
         work()
     bench.note_peaks()
@@ -75,6 +88,7 @@ def _run_system(options: Options, system: System, sources: Sources, is_first: bo
     bench.figures["memory.proportional"] = sum(bench.cost.memory_bytes("Pss").values()) / 1e6
     add(results.samples, bench.figures)
     results.service_cpu.update(bench.service_cpu)
+    results.client_cpu_us.update(bench.client_cpu_us)
 
 
 def _pieces(options: Options, bench: Bench) -> list[tuple[str, Callable[[], None]]]:

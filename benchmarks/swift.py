@@ -52,7 +52,8 @@ class SwiftSystem:
         " a proxy worker per core; memcached; the pipeline is catch_errors, cache, proxy-server, without"
         " authentication and access log",
         "durable as it is by default (objects are fsynced); its object server drops files over 5 MiB from the page"
-        " cache by default, here they may stay (keep_cache_size)",
+        " cache by default, here they may stay (keep_cache_size);"
+        " its timeouts between servers are raised, so that it does not fail under many clients",
         "no forms; no background daemons run (replicators, auditors, updaters)",
     )
 

@@ -63,6 +63,8 @@ pipeline = catch_errors cache proxy-server
 [app:proxy-server]
 use = egg:swift#proxy
 account_autocreate = true
+node_timeout = 60
+conn_timeout = 10
 
 [filter:catch_errors]
 use = egg:swift#catch_errors

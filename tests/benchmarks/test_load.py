@@ -145,3 +145,10 @@ def test_it_runs_as_a_process_of_its_own_which_fails_as_a_whole() -> None:
         assert run_job(Job("127.0.0.1", port, (Lane("PUT", "/f-", 5, SIZE, 2),))).requests == 5
         with pytest.raises(LoadFailed, match="status 404"):
             run_job(Job("127.0.0.1", port, (Lane("DELETE", "/g-", 5, 0, 2),)))
+
+
+def test_a_lane_that_goes_through_its_files_once_puts_them_from_the_first_on_until_the_time_is_over() -> None:
+    files = Files()
+    result = run(files.answer, Lane("PUT", "/f-", 100_000, 64, 3, seconds=0.05, is_once=True))
+    assert 0 < result.requests < 100_000
+    assert set(files.stored) == {"/idle", *(f"/f-{number}" for number in range(result.requests))}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.limits import MEASURED
+from tests.support.cluster import processes_of_home
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 WORKS = ("raw", "range", "form", "small4", "many")
@@ -43,3 +45,24 @@ def test_a_wrong_option_is_answered_with_the_usage() -> None:
     )
     assert done.returncode == 2
     assert "usage: python -m benchmarks" in done.stderr
+
+
+@pytest.mark.processes
+def test_a_run_that_is_broken_off_stops_every_node_and_leaves_nothing(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks", "--quick", "--scratch", str(tmp_path)],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("round 1"):
+            break
+    home = next(tmp_path.iterdir()) / "dfs"
+    assert len(processes_of_home(home)) >= 9
+    process.send_signal(signal.SIGINT)
+    _, problem = process.communicate(timeout=60)
+    assert process.returncode == 130, problem
+    assert processes_of_home(home) == []
+    assert list(tmp_path.iterdir()) == []
