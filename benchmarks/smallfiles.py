@@ -45,7 +45,8 @@ def _lane(bench: Bench, operation: str, work: str, first: int, count: int, size:
 def _measure(bench: Bench, key: str, lane: Lane, freed_bytes: int | None) -> int:
     """Returns how many requests there were.
 
-    freed_bytes: what may still be on the disk afterwards; freeing it is part of the CPU, not of the rate."""
+    freed_bytes: what may still be on the disk afterwards; freeing it is part of the CPU, not of the rate.
+    """
 
     def work() -> Result:
         result = bench.load(lane)
