@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,6 +97,15 @@ class Bench:
         for service, peak in now.items():
             self.peaks[service] = max(peak, self.peaks.get(service, 0))
         return now
+
+    def note_rest(self) -> None:
+        """What the servers take while nobody asks: CPU, and memory after the work."""
+        seconds = self.sizes.idle_seconds
+        _, cpu = self.metered("idle.cpu", lambda: time.sleep(seconds))
+        self.figures["idle.cpu"] = cpu / seconds * 100
+        self.note_peaks()
+        self.figures["memory.resident"] = sum(self.cost.memory_bytes("VmRSS").values()) / MB
+        self.figures["memory.proportional"] = sum(self.cost.memory_bytes("Pss").values()) / MB
 
     def stored_bytes(self) -> int:
         return stored_bytes(self.system)

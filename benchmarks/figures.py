@@ -21,7 +21,7 @@ class Figure:
 
 def catalogue(sizes: Sizes) -> dict[str, Figure]:
     """All figures in the order in which they are printed."""
-    return {**_big(sizes), **_ranged(), **_small(sizes), **_many(sizes), **_memory()}
+    return {**_big(sizes), **_ranged(), **_small(sizes), **_many(sizes), **_at_rest()}
 
 
 def _big(sizes: Sizes) -> dict[str, Figure]:
@@ -73,8 +73,9 @@ def _many(sizes: Sizes) -> dict[str, Figure]:
     }
 
 
-def _memory() -> dict[str, Figure]:
+def _at_rest() -> dict[str, Figure]:
     return {
+        "idle.cpu": Figure("CPU of all servers while nobody asks", "% of a core", False),
         "memory.resident": Figure("memory of all servers, resident, added up", "MB", False),
         "memory.proportional": Figure("memory of all servers, shared pages counted once (PSS)", "MB", False),
     }

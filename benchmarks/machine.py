@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import time
 from pathlib import Path
 
 from benchmarks.cost import parse_kib
+
+READ_SECONDS = 1.0
 
 
 def describe(folder: Path, curl_version: str) -> dict[str, str]:
@@ -18,6 +21,7 @@ def describe(folder: Path, curl_version: str) -> dict[str, str]:
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "disk": _disk(folder),
+        "busy before the start": f"{busy_share(READ_SECONDS):.0%}",
         "curl": curl_version.partition("(")[0].strip(),
         "commit": _commit(),
     }
@@ -26,6 +30,20 @@ def describe(folder: Path, curl_version: str) -> dict[str, str]:
 def cores() -> int:
     """The processors that this process may use."""
     return len(os.sched_getaffinity(0))
+
+
+def busy_share(seconds: float) -> float:
+    """How much of all processors anybody uses just now: figures of a busy machine are worth little."""
+    first = _read("/proc/stat")
+    time.sleep(seconds)
+    return busy_between(first, _read("/proc/stat"))
+
+
+def busy_between(first: str, second: str) -> float:
+    """From two texts of /proc/stat; proc(5): cpu user nice system idle iowait irq softirq steal ..."""
+    before, after = ([int(value) for value in text.split("\n")[0].split()[1:9]] for text in (first, second))
+    spent = [end - start for start, end in zip(before, after, strict=True)]
+    return 1 - (spent[3] + spent[4]) / sum(spent) if sum(spent) else 0.0
 
 
 def _processor() -> str:

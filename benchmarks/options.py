@@ -21,6 +21,7 @@ class Sizes:
     small_clients: tuple[int, ...]
     most_puts: int
     small_seconds: float
+    idle_seconds: float
     range_count: int
     many_bytes: int
     many_clients: int
@@ -39,6 +40,7 @@ def full_sizes(big_mib: int) -> Sizes:
         small_clients=(1, 8, 32),
         most_puts=8000,
         small_seconds=2.5,
+        idle_seconds=3.0,
         range_count=1000,
         many_bytes=16 * MIB,
         many_clients=64,
@@ -58,6 +60,7 @@ def quick_sizes() -> Sizes:
         small_clients=(1, 8),
         most_puts=50,
         small_seconds=0.2,
+        idle_seconds=0.5,
         range_count=20,
         many_bytes=256 * KIB,
         many_clients=4,

@@ -83,9 +83,7 @@ def _run_system(
         check()
         say(f"  {system.name}: {name}")
         work()
-    bench.note_peaks()
-    bench.figures["memory.resident"] = sum(bench.cost.memory_bytes("VmRSS").values()) / 1e6
-    bench.figures["memory.proportional"] = sum(bench.cost.memory_bytes("Pss").values()) / 1e6
+    bench.note_rest()
     add(results.samples, bench.figures)
     results.service_cpu.update(bench.service_cpu)
     results.client_cpu_us.update(bench.client_cpu_us)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from benchmarks.cost import Cost, family, parse_kib, parse_stat
+from benchmarks.machine import busy_between
 
 TICK = os.sysconf("SC_CLK_TCK")
 
@@ -46,6 +49,13 @@ def test_a_service_costs_what_all_its_processes_cost(tmp_path: Path) -> None:
     assert cost.cpu_seconds() == {"worker": 4.0, "gateway": 5.0}
     assert cost.memory_bytes("VmRSS") == {"worker": 150 * 1024, "gateway": 7 * 1024}
     assert cost.memory_bytes("VmHWM") == {"worker": 300 * 1024, "gateway": 14 * 1024}
+
+
+def test_a_busy_machine_is_seen_as_such() -> None:
+    first = "cpu  100 0 100 1000 50 0 0 0 9 9\ncpu0 1 2 3\n"
+    second = "cpu  130 0 140 1020 60 0 0 0 9 9\ncpu0 1 2 3\n"
+    assert busy_between(first, second) == pytest.approx(0.7)
+    assert busy_between(first, first) == 0.0
 
 
 def test_this_process_is_found_in_the_real_proc() -> None:

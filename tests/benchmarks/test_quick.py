@@ -33,7 +33,7 @@ def test_a_quick_run_prints_a_table_writes_json_and_leaves_nothing(tmp_path: Pat
     document = json.loads(report.read_text())
     assert set(document["limits"]) == set(MEASURED)
     figures = document["systems"]["dfs"]["figures"]
-    assert {key.partition(".")[0] for key in figures} == {*WORKS, "memory"}
+    assert {key.partition(".")[0] for key in figures} == {*WORKS, "memory", "idle"}
     assert all(entry["median"] > 0 for key, entry in figures.items() if key.endswith("upload"))
     assert len(document["systems"]["dfs"]["peak_memory_bytes"]) == 9
     assert all(entry["title"] in done.stdout for entry in figures.values())
