@@ -11,6 +11,7 @@ MIB = 1024 * 1024
 KIB = 1024
 WORKS = ("raw", "range", "form", "four", "small4", "small64", "many")
 FULL_ROUNDS = 5
+_DESCRIPTION = "Measure a cluster of its own against the limits of this machine; print one table."
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class Options:
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    made = argparse.ArgumentParser(prog="python -m benchmarks", description=_DESCRIPTION)
     add_common_options(made)
     made.add_argument("--only", nargs="+", choices=WORKS, metavar="WORK", help=f"some of: {' '.join(WORKS)}")
     made.add_argument("--size-mib", type=_size_mib, default=1024, help="size of the big file; default 1024")
