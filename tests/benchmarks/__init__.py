@@ -1,1 +1,1 @@
-"""Tests of the benchmarks."""
+"""Tests of what the three services share."""
