@@ -16,6 +16,8 @@ class HttpDate:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._made = (clock.monotonic() - 2 * _KEPT_SECONDS, "")
+        # The first time Python opens files for it, of which none may be left later.
+        self.now()
 
     def now(self) -> str:
         """For example "Sun, 06 Nov 1994 08:49:37 GMT"."""
