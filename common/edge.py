@@ -105,8 +105,7 @@ class Edge:
             if answer.close is not None:
                 answer.close()
             raise
-        pieces = _pieces(answer, call.environ)
-        return pieces if answer.close is None else _Closing(pieces, answer.close)
+        return _pieces(answer, call.environ)
 
     def _note(self, call: Call, status: int, started: float) -> None:
         is_kept = status >= 400 or (self._logs_all and call.path != "/health")
@@ -170,16 +169,18 @@ def internal_guard(secret: ClusterSecret) -> Guard:
 
 def to_response(answer: Answer) -> Response:
     """An answer as Flask has it."""
+    # `close` goes with the pieces: what is passed through directly makes Flask forget its own call_on_close.
     pieces: Any = _pieces(answer, request.environ)
-    response = Response(pieces, status=answer.status, headers=answer.headers, direct_passthrough=True)
-    if answer.close is not None:
-        response.call_on_close(answer.close)
+    response = Response(pieces, status=answer.status, direct_passthrough=True)
+    response.headers.clear()
+    response.headers.extend(answer.headers)
     return response
 
 
 def _pieces(answer: Answer, environ: Mapping[str, Any]) -> Iterable[Any]:
-    """Our own server is done with a piece before it asks for the next; others may keep them."""
-    return answer.body if "dfs.socket" in environ else map(bytes, answer.body)
+    """The pieces for a server. Our own is done with one before it asks for the next; others may keep them."""
+    pieces: Iterable[Any] = answer.body if "dfs.socket" in environ else map(bytes, answer.body)
+    return pieces if answer.close is None else _Closing(pieces, answer.close)
 
 
 class _Closing:

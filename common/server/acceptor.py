@@ -13,7 +13,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from common.clock import SystemClock
 from common.server.connection import Connection, WSGIApp
+from common.server.date import HttpDate
 from common.server.refusals import Refusals
 
 WAIT_SECONDS = 2.0
@@ -44,6 +46,7 @@ class Acceptor:
         self._changed = threading.Condition()  # its lock is reentrant
         self._connections: dict[Connection, None] = {}
         self._refusals = Refusals()
+        self._date = HttpDate(SystemClock())
 
     def run(self, listeners: Sequence[socket.socket], wakers: Sequence[int], is_wanted: Callable[[], bool]) -> None:
         """Take connections until `is_wanted` says no; it is asked every few seconds."""
@@ -121,7 +124,7 @@ class Acceptor:
     def _start(self, sock: socket.socket, client: Any) -> None:
         try:
             sock.settimeout(self._silence_seconds)
-            connection = Connection(sock, client, self._app, self._silence_seconds, self._report)
+            connection = Connection(sock, client, self._app, self._silence_seconds, self._report, self._date.now)
         except OSError:
             sock.close()
             return

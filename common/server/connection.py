@@ -53,12 +53,17 @@ class Connection:
         app: WSGIApp,
         silence_seconds: float,
         report: Callable[[str], None],
+        date: Callable[[], str],
     ) -> None:
-        """silence_seconds: the wait for each piece of a body, in and out. report: called in an `except` block."""
+        """silence_seconds: the wait for each piece of a body, in and out. report: called in an `except` block.
+
+        date: now, as the Date of an answer.
+        """
         self.sock = sock
         self._app = app
         self._silence_seconds = silence_seconds
         self._report = report
+        self._date = date
         self._reader = ConnectionReader(sock)
         # Guards what follows, and that nobody shuts down a socket whose number another one has by now.
         self._state = threading.Lock()
@@ -145,7 +150,7 @@ class Connection:
             return False
         self.sock.settimeout(self._silence_seconds)
         body = RequestBody(self._reader, head.length, self._send_continue if head.expects_continue else _nothing)
-        exchange = _Exchange(self.sock, head, lambda: body.is_ended and not self._is_stopping)
+        exchange = _Exchange(self.sock, head, self._date, lambda: body.is_ended and not self._is_stopping)
         is_whole = self._run_app(exchange, self._environ(head, body))
         if not body.is_ended:
             self._linger()
@@ -229,8 +234,8 @@ class Connection:
         problem = {"title": "The request cannot be served", "status": refused.status, "code": "malformed_request"}
         text = json.dumps({**problem, "detail": refused.detail}).encode() + b"\n"
         head = (
-            f"HTTP/1.1 {refused.status} {_REASONS[refused.status]}\r\nContent-Type: application/problem+json\r\n"
-            f"Content-Length: {len(text)}\r\nConnection: close\r\n\r\n"
+            f"HTTP/1.1 {refused.status} {_REASONS[refused.status]}\r\nDate: {self._date()}\r\n"
+            f"Content-Type: application/problem+json\r\nContent-Length: {len(text)}\r\nConnection: close\r\n\r\n"
         )
         with contextlib.suppress(PeerGone):
             _send_all(self.sock, head.encode() + (text if has_body else b""))
@@ -258,12 +263,15 @@ class Connection:
 class _Exchange:
     """One answer on its way out."""
 
-    def __init__(self, sock: socket.socket, head: RequestHead, may_go_on: Callable[[], bool]) -> None:
+    def __init__(
+        self, sock: socket.socket, head: RequestHead, date: Callable[[], str], may_go_on: Callable[[], bool]
+    ) -> None:
         """may_go_on: whether another request may follow on the connection, as far as the server knows."""
         self.head = head
         self.keeps_alive = head.keeps_alive
         self.is_head_sent = False
         self._may_go_on = may_go_on
+        self._date = date
         self._sock = sock
         self._head = b""
         self._has_body = head.method != "HEAD"
@@ -284,7 +292,7 @@ class _Exchange:
         """WSGI's callback."""
         if exc_info is not None and self.is_head_sent:
             raise exc_info[1].with_traceback(exc_info[2])
-        lines = [f"HTTP/1.1 {status}"]
+        lines = [f"HTTP/1.1 {status}", f"Date: {self._date()}"]
         length: int | None = None
         is_empty = status[:3] in ("204", "304")
         # Said now, so that no client sends its next request into a connection that is about to be closed.
@@ -298,6 +306,9 @@ class _Exchange:
                     continue
             elif lowered == "connection":
                 self.keeps_alive = self.keeps_alive and "close" not in value.lower()
+                continue
+            elif lowered == "date":
+                # Flask dates what it sends from disk; one date is enough.
                 continue
             lines.append(f"{name}: {value}")
         if is_empty:

@@ -67,11 +67,11 @@ def test_every_entry_point_can_be_checked_and_starts_nothing(home: Path, tmp_pat
 
 @pytest.mark.parametrize("name", ["master_1", "worker_1", "gateway"])
 def test_a_check_of_a_wrong_configuration_names_every_problem(home: Path, name: str) -> None:
-    _change(home, {"cluster": {"chunk_size_bytes": 65537, "write_quorums": 2}, "gateway": {"threads": "many"}})
+    _change(home, {"cluster": {"chunk_size_bytes": 65537, "write_quorums": 2}, "gateway": {"max_connections": "many"}})
     done = _run(home, *ENTRY_POINTS[name], "--check")
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
-    for part in ("chunk_size_bytes", "65537", "write_quorum", "did you mean", "gateway.threads", "many"):
+    for part in ("chunk_size_bytes", "65537", "write_quorum", "did you mean", "gateway.max_connections", "many"):
         assert part in done.stderr
 
 

@@ -77,6 +77,7 @@ def test_the_connection_that_was_idle_for_longest_makes_room(app: App, monkeypat
         # In this order they become idle.
         for caller in (second, third, first):
             assert caller.ask(REQUEST).status == 200
+            wait_until(lambda: all(one.idle_since for one in server.acceptor._snapshot()), "all are idle")
         assert server.ask(REQUEST).status == 200
         assert second.is_ended()
         for caller in (third, first):

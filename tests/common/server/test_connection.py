@@ -7,6 +7,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import pytest
@@ -321,6 +322,11 @@ def test_no_content_has_no_length_and_not_modified_no_body(server: OwnServer) ->
     assert caller.ask(request("/a")).status == 200
 
 
+@pytest.mark.parametrize("sent", [request("/a"), request("/304"), request("/fails"), b"no request\r\n\r\n"])
+def test_every_answer_has_its_date(server: OwnServer, sent: bytes) -> None:
+    assert parsedate_to_datetime(server.ask(sent).fields["date"]).tzinfo is not None
+
+
 # --- what goes wrong in the app ---
 
 
@@ -507,7 +513,7 @@ def served(pieces: list[bytes]) -> tuple[list[tuple[str, str]], bytes]:
 
     sock: Any = ScriptedSocket(pieces)
     reports: list[str] = []
-    Connection(sock, ("127.0.0.1", 1), app, 1.0, reports.append).serve()
+    Connection(sock, ("127.0.0.1", 1), app, 1.0, reports.append, lambda: "today").serve()
     assert reports == []
     return asked, sock.sent
 
