@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import socket
 
+from common.silence import peek
+
 # Below this there is nothing to gain; above, the bytes leave the processor's caches before they are taken.
 _LEAST_BYTES = 128 * 1024
 _MOST_BYTES = 256 * 1024
@@ -25,21 +27,17 @@ def receive_into(sock: socket.socket, view: memoryview) -> int:
     _wake_at(sock, min(len(view), _MOST_BYTES))
     try:
         return sock.recv_into(view)
-    except TimeoutError:
+    except (TimeoutError, BlockingIOError):
         return _take_what_is_there(sock, view)
     finally:
         _wake_at(sock, 1)
 
 
 def _take_what_is_there(sock: socket.socket, view: memoryview) -> int:
-    timeout = sock.gettimeout()
-    sock.settimeout(0)
-    try:
-        return sock.recv_into(view)
-    except BlockingIOError:
-        raise TimeoutError("timed out") from None
-    finally:
-        sock.settimeout(timeout)
+    _wake_at(sock, 1)
+    if peek(sock) is None:
+        raise TimeoutError("timed out")
+    return sock.recv_into(view)
 
 
 def _wake_at(sock: socket.socket, size_bytes: int) -> None:

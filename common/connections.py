@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from common.bulk import receive_into
 from common.checksums import Buffer
+from common.silence import SilenceLimits, peek
 
 # Up to here a copy is cheaper than a second packet, and the wake-up of the peer that comes with it.
 _ONE_PACKET_BYTES = 64 * 1024
@@ -69,6 +70,8 @@ class Connection:
     def __init__(self, host: str, port: int, timeout_seconds: float) -> None:
         """Connect; raises NotConnected."""
         self._socket = _connect(host, port, timeout_seconds)
+        self._limits = SilenceLimits(self._socket, timeout_seconds, timeout_seconds)
+        self._timeout_seconds = timeout_seconds
         self._received = b""
         self._taken = 0
         self._deadline = 0.0
@@ -81,7 +84,9 @@ class Connection:
         self._deadline = deadline
         self._abort = abort
         self.has_answered = False
-        self._socket.settimeout(timeout_seconds)
+        self._limits.set_receive(timeout_seconds)
+        self._limits.set_send(timeout_seconds)
+        self._timeout_seconds = timeout_seconds
         if abort is not None:
             abort.attach(self._socket)
 
@@ -92,13 +97,25 @@ class Connection:
             self._abort = None
 
     def send(self, head: bytes, body: Buffer | None) -> None:
-        if body is None:
-            self._socket.sendall(head)
-        elif len(body) <= _ONE_PACKET_BYTES:
-            self._socket.sendall(b"".join((head, body)))
-        else:
-            self._socket.sendall(head)
-            self._socket.sendall(body)
+        """Send all of it within the time-out; raises TimeoutError."""
+        if body is not None and len(body) <= _ONE_PACKET_BYTES:
+            head, body = b"".join((head, body)), None
+        give_up_at = time.monotonic() + self._timeout_seconds
+        self._send_all(head, give_up_at)
+        if body is not None:
+            self._send_all(body, give_up_at)
+
+    def _send_all(self, piece: Buffer, give_up_at: float) -> None:
+        view = memoryview(piece)
+        while True:
+            try:
+                view = view[self._socket.send(view) :]
+            except BlockingIOError:
+                raise TimeoutError("timed out") from None
+            if not view:
+                return
+            if time.monotonic() > give_up_at:
+                raise TimeoutError("the peer takes the request too slowly")
 
     def receive_until(self, end: bytes, limit: int) -> bytes:
         """What comes up to `end`, which is included; raises AnswerBroken when that is more than `limit` bytes."""
@@ -121,7 +138,7 @@ class Connection:
         """At least one byte and at most `limit`; none at the end of the connection."""
         if self._taken == len(self._received):
             self._check_deadline()
-            return self._seen(self._socket.recv(limit))
+            return self._seen(self._take(limit))
         piece = self._received[self._taken : self._taken + limit]
         self._taken += len(piece)
         return piece
@@ -143,13 +160,9 @@ class Connection:
     def is_stale(self) -> bool:
         """An idle connection must have nothing to read: bytes or an end both mean that it cannot be used."""
         try:
-            self._socket.settimeout(0)
-            self._socket.recv(1, socket.MSG_PEEK)
-        except BlockingIOError:
-            return False
+            return peek(self._socket) is not None
         except OSError:
             return True
-        return True
 
     def close(self) -> None:
         self.end()
@@ -157,11 +170,17 @@ class Connection:
 
     def _receive_some(self) -> bytes:
         self._check_deadline()
-        if received := self._seen(self._socket.recv(_FILL_BYTES)):
+        if received := self._seen(self._take(_FILL_BYTES)):
             return received
         if self.has_answered:
             raise AnswerBroken("the answer ends early")
         raise ConnectionResetError("the peer closed the connection without an answer")
+
+    def _take(self, limit: int) -> bytes:
+        try:
+            return self._socket.recv(limit)
+        except BlockingIOError:
+            raise TimeoutError("timed out") from None
 
     def _seen(self, received: Received) -> Received:
         """Note that the peer speaks. The end of a call that is broken off must not pass for the end of an answer."""

@@ -25,6 +25,7 @@ from common.errors import DFSError, InternalError, InvalidRequest, MethodNotAllo
 from common.logs import EventLog
 from common.request_ids import HEADER as REQUEST_ID_HEADER
 from common.request_ids import begin_request
+from common.silence import peek
 
 HEALTH = {"status": "ok"}
 Handler = Callable[..., Answer]
@@ -217,16 +218,10 @@ def _refuse_abandoned(connection: socket.socket | None) -> None:
     """
     if connection is None:
         return
-    timeout = connection.gettimeout()
-    connection.settimeout(0)
     try:
-        is_abandoned = connection.recv(1, socket.MSG_PEEK) == b""
-    except BlockingIOError:
-        is_abandoned = False
+        is_abandoned = peek(connection) == b""
     except OSError:
         is_abandoned = True
-    finally:
-        connection.settimeout(timeout)
     if is_abandoned:
         raise Unavailable("the sender has given up; nothing is done")
 

@@ -155,11 +155,12 @@ class MasterClient:
                     self._prefer_next(number)
                 if self._clock.monotonic() >= give_up_at:
                     break
-            if self._clock.monotonic() + pause >= give_up_at:
+            wait = pause * random.uniform(0.5, 1.5)
+            if self._clock.monotonic() + wait >= give_up_at:
                 if isinstance(failure, MetadataUnavailable):
                     raise failure
                 raise NoMasterAnswers(f"no master answered within {self._deadline_seconds:g} s") from failure
-            self._clock.sleep(pause * random.uniform(0.5, 1.5))
+            self._clock.sleep(wait)
             pause = min(2 * pause, 1.0)
 
     def _prefer_next(self, failed: int) -> None:

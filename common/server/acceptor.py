@@ -123,7 +123,6 @@ class Acceptor:
 
     def _start(self, sock: socket.socket, client: Any) -> None:
         try:
-            sock.settimeout(self._silence_seconds)
             connection = Connection(sock, client, self._app, self._silence_seconds, self._report, self._date.now)
         except OSError:
             sock.close()

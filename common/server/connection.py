@@ -22,6 +22,7 @@ from urllib.parse import unquote_to_bytes
 
 from common.server.body import ConnectionReader, RequestBody
 from common.server.head import Refused, RequestHead, parse_head
+from common.silence import SilenceLimits
 
 KEEP_ALIVE_SECONDS = 75.0
 HEAD_SECONDS = 30.0
@@ -64,6 +65,7 @@ class Connection:
         self._silence_seconds = silence_seconds
         self._report = report
         self._date = date
+        self._limits = SilenceLimits(sock, KEEP_ALIVE_SECONDS, silence_seconds)
         self._reader = ConnectionReader(sock)
         # Guards what follows, and that nobody shuts down a socket whose number another one has by now.
         self._state = threading.Lock()
@@ -148,8 +150,7 @@ class Connection:
             self._refuse(refused)
             self._linger()
             return False
-        self.sock.settimeout(self._silence_seconds)
-        body = RequestBody(self._reader, head.length, self._send_continue if head.expects_continue else _nothing)
+        body = RequestBody(self._reader, head.length, lambda: self._begin_body(head))
         exchange = _Exchange(self.sock, head, self._date, lambda: body.is_ended and not self._is_stopping)
         is_whole = self._run_app(exchange, self._environ(head, body))
         if not body.is_ended:
@@ -162,7 +163,7 @@ class Connection:
 
     def _read_head(self) -> bytes | None:
         """The bytes of the next head; None when the client has no more to ask. Raises Refused."""
-        self.sock.settimeout(KEEP_ALIVE_SECONDS)
+        self._limits.set_receive(KEEP_ALIVE_SECONDS)
         piece = self._reader.receive(_RECEIVE_BYTES)
         if not self._is_taken():
             return None
@@ -179,7 +180,7 @@ class Connection:
             if end >= 0:
                 self._reader.put_back(received[end + 4 :])
                 return received[: end + 2]
-            self.sock.settimeout(max(0.001, give_up_at - time.monotonic()))
+            self._limits.set_receive(max(0.001, give_up_at - time.monotonic()))
             piece = self._reader.receive(_RECEIVE_BYTES)
         return None
 
@@ -240,8 +241,11 @@ class Connection:
         with contextlib.suppress(PeerGone):
             _send_all(self.sock, head.encode() + (text if has_body else b""))
 
-    def _send_continue(self) -> None:
-        _send_all(self.sock, _CONTINUE)
+    def _begin_body(self, head: RequestHead) -> None:
+        """The app asks for the body; a client that waits to be asked is told so."""
+        self._limits.set_receive(self._silence_seconds)
+        if head.expects_continue:
+            _send_all(self.sock, _CONTINUE)
 
     def _linger(self) -> None:
         """Read on for a while before closing: a close with unread bytes makes the client lose the answer
@@ -253,7 +257,7 @@ class Connection:
             give_up_at = time.monotonic() + _LINGER_SECONDS
             left = _LINGER_BYTES
             while left > 0 and (seconds := give_up_at - time.monotonic()) > 0:
-                self.sock.settimeout(seconds)
+                self._limits.set_receive(seconds)
                 piece = self.sock.recv(_RECEIVE_BYTES)
                 if not piece:
                     return
@@ -382,7 +386,3 @@ def _make_close_a_reset(sock: socket.socket) -> None:
     """So that an answer which was cut does not pass for one that ended."""
     with contextlib.suppress(OSError):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-
-
-def _nothing() -> None:
-    """No interim answer is due."""
