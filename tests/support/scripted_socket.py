@@ -13,11 +13,11 @@ class ScriptedSocket:
     def __init__(self, pieces: Iterable[bytes]) -> None:
         self._pieces = [piece for piece in pieces if piece]
         self._timeout: float | None = None
-        self._has_kernel_limit = False
+        self._has_limit = True
         self.sent = b""
 
     def recv(self, limit: int, _flags: int = 0) -> bytes:
-        assert self._timeout or self._has_kernel_limit, "every wait has a limit"
+        assert self._has_limit, "every wait has a limit"
         if not self._pieces:
             return b""
         piece = self._pieces.pop(0)
@@ -39,12 +39,13 @@ class ScriptedSocket:
 
     def settimeout(self, seconds: float | None) -> None:
         self._timeout = seconds
+        self._has_limit = bool(seconds)
 
     def gettimeout(self) -> float | None:
         return self._timeout
 
     def setsockopt(self, _level: int, option: int, _value: Any) -> None:
-        self._has_kernel_limit = self._has_kernel_limit or option == socket.SO_RCVTIMEO
+        self._has_limit = self._has_limit or option == socket.SO_RCVTIMEO
 
     def shutdown(self, _how: int) -> None:
         """The script goes on all the same."""
