@@ -28,6 +28,17 @@ class Located:
     chunks: tuple[ChunkLocation, ...]
 
 
+@dataclass(frozen=True)
+class MapPart:
+    """Which part of a chunk map is wanted: at most `count` chunks from the index `start` on."""
+
+    start: int
+    count: int
+
+
+NO_CHUNKS = MapPart(0, 0)
+
+
 class MasterClient:
     """The masters' interface as typed calls. Raises the masters' own errors, and NoMasterAnswers after the deadline."""
 
@@ -88,13 +99,15 @@ class MasterClient:
 
     # --- files ---
 
-    def find_file(self, file_id: str, chunks: int = 0) -> Located:
-        """The file with this id, also from the trash, with at most `chunks` of its chunk map."""
-        return _located(self._call("GET", f"/files/{quote(file_id, safe='')}?chunks={chunks}"))
+    def find_file(self, file_id: str, part: MapPart = NO_CHUNKS) -> Located:
+        """The file with this id, also from the trash, with a part of its chunk map."""
+        query = f"chunks={part.count}&start={part.start}"
+        return _located(self._call("GET", f"/files/{quote(file_id, safe='')}?{query}"))
 
-    def find_path(self, path: str, chunks: int = 0) -> Located:
-        """The active file at `path`."""
-        return _located(self._call("GET", "/paths?" + urlencode({"path": path, "chunks": chunks})))
+    def find_path(self, path: str, part: MapPart = NO_CHUNKS) -> Located:
+        """The active file at `path`, with a part of its chunk map."""
+        query = f"path={quote(path, safe='')}&chunks={part.count}&start={part.start}"
+        return _located(self._call("GET", f"/paths?{query}"))
 
     def list_chunks(self, version_id: str, start: int, limit: int) -> tuple[ChunkLocation, ...]:
         """The chunks of a version from index `start`, at most `limit`."""

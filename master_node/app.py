@@ -13,7 +13,7 @@ from common.calls import Answer, Call, json_answer
 from common.edge import Edge, internal_guard
 from common.errors import InvalidRequest, VersionUnknown, WorkerUnknown
 from common.logs import EventLog
-from common.master_client import Located
+from common.master_client import Located, MapPart
 from common.records import Checksum, Heartbeat, StoredChunk, is_version_id, take, take_objects
 from master_node.catalog import MAX_CHUNK_PAGE, Catalog, Expected
 from master_node.commit import CommitRequest, Committer
@@ -108,11 +108,11 @@ def _add_file_routes(edge: Edge, services: MasterServices) -> None:
 
     @edge.route("GET", "/paths")
     def find_path(call: Call) -> Answer:
-        return _located(services.catalog.find_path(call.query.get("path", ""), _chunk_limit(call)))
+        return _located(services.catalog.find_path(call.query.get("path", ""), _map_part(call)))
 
     @edge.route("GET", "/files/<file_id>")
     def find_file(call: Call, file_id: str) -> Answer:
-        return _located(services.catalog.find(file_id, _chunk_limit(call)))
+        return _located(services.catalog.find(file_id, _map_part(call)))
 
     @edge.route("DELETE", "/files/<file_id>")
     def delete_file(call: Call, file_id: str) -> Answer:
@@ -158,8 +158,8 @@ def _add_cluster_routes(edge: Edge, services: MasterServices) -> None:
         return json_answer(services.report.to_json())
 
 
-def _chunk_limit(call: Call) -> int:
-    return call.number("chunks", 0, MAX_CHUNK_PAGE)
+def _map_part(call: Call) -> MapPart:
+    return MapPart(call.number("start", 0, 2**32), call.number("chunks", 0, MAX_CHUNK_PAGE))
 
 
 def _located(located: Located) -> Answer:

@@ -9,7 +9,7 @@ from typing import Any
 
 from common.clock import Clock
 from common.errors import Conflict, FileUnknown, InvalidPath
-from common.master_client import Located
+from common.master_client import NO_CHUNKS, Located, MapPart
 from common.paths import check_path, is_folder
 from common.records import ChunkLocation, FileInfo
 from common.settings import MasterSettings
@@ -61,16 +61,16 @@ class Catalog:
         self._clock = clock
         self._rng = rng
 
-    def find(self, file_id: str, chunks: int = 0) -> Located:
-        """The file with this id, active or in the trash, with the start of its chunk map; raises FileUnknown."""
-        return self._located(self._require(file_id), chunks)
+    def find(self, file_id: str, part: MapPart = NO_CHUNKS) -> Located:
+        """The file with this id, active or in the trash, with a part of its chunk map; raises FileUnknown."""
+        return self._located(self._require(file_id), part)
 
-    def find_path(self, path: str, chunks: int = 0) -> Located:
+    def find_path(self, path: str, part: MapPart = NO_CHUNKS) -> Located:
         """The active file at this path; raises FileUnknown, InvalidPath."""
         file = self._store.find_file_by_key(f"a/{check_path(path)}")
         if file is None:
             raise FileUnknown("no file has this path", path=path)
-        return self._located(file, chunks)
+        return self._located(file, part)
 
     def list(self, query: ListingQuery) -> dict[str, Any]:
         """One page of files, active ones or the trash, as the REST has it."""
@@ -174,9 +174,10 @@ class Catalog:
     def _retained_until(self) -> float:
         return self._election.clock_seconds() + self._settings.trash_retention_seconds
 
-    def _located(self, file: File, chunks: int) -> Located:
+    def _located(self, file: File, part: MapPart) -> Located:
         info = file.to_info()
-        return Located(info, self.list_chunks(info.version_id, 0, chunks) if chunks and info.chunk_count else ())
+        is_wanted = part.count and part.start < info.chunk_count
+        return Located(info, self.list_chunks(info.version_id, part.start, part.count) if is_wanted else ())
 
 
 def _without_old_versions(info: dict[str, Any]) -> dict[str, Any]:

@@ -98,8 +98,7 @@ class GarbageCollector:
 
     def _next_committed(self, now: float, _epoch: int) -> bool:
         uploads = self._store.find_idle_uploads(model.COMMITTED, now - COMMITTED_KEPT_SECONDS, 100)
-        for upload in uploads:
-            self._store.delete_upload(upload.upload_id)
+        self._store.delete_uploads([upload.upload_id for upload in uploads])
         return bool(uploads)
 
     def _collect_file(self, file: File, now: float, epoch: int) -> None:
@@ -182,7 +181,7 @@ class GarbageCollector:
         if not is_complete:
             self._put_off(upload, now + RETRY_SECONDS)
         elif upload.is_collected:
-            self._store.delete_upload(upload.upload_id)
+            self._store.delete_uploads([upload.upload_id])
             self._log.info("upload_collected", upload_id=upload.upload_id, chunks=upload.placed_count)
         else:
             # A worker may still be writing a chunk that was under way at the abort: everything is ordered twice.

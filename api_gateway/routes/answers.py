@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -14,12 +15,13 @@ from api_gateway.downloads import DownloadService
 from api_gateway.uploads import Committed, UploadService
 from common.calls import Answer, Call, Headers, Started, json_answer
 from common.clock import Clock
-from common.master_client import Located, MasterClient
+from common.master_client import Located, MapPart, MasterClient
 from common.paths import file_name
 from common.records import FileInfo
 
 # How much of the chunk map comes with the first answer of a master.
 FIRST_MAP_PAGE = 64
+_FIRST_BYTE = re.compile(r"\s*bytes\s*=\s*(\d{1,18})\s*-\s*(\d{1,18})?\s*$", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,20 @@ def bytes_answer(services: GatewayServices, call: Call, located: Located) -> Ans
         return Answer(answer.status, headers)
     pieces = Started(services.downloads.stream(located, answer.span))
     return Answer(answer.status, headers, pieces, pieces.close)
+
+
+def wanted_map(services: GatewayServices, call: Call) -> MapPart:
+    """The part of the chunk map that a request for a file will need, before anything is known of the file.
+
+    A guess only: a file may have chunks of another size, or be shorter. What is missing is asked for later.
+    """
+    found = _FIRST_BYTE.match(call.headers.get("Range", ""))
+    if call.method == "HEAD" or found is None:
+        return MapPart(0, 0 if call.method == "HEAD" else FIRST_MAP_PAGE)
+    chunk_size = services.uploads.chunk_size_bytes
+    first = int(found[1]) // chunk_size
+    last = int(found[2]) // chunk_size if found[2] else first + FIRST_MAP_PAGE
+    return MapPart(min(first, 2**32), max(1, min(FIRST_MAP_PAGE, last - first + 1)))
 
 
 def is_html_form(call: Call) -> bool:

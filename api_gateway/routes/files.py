@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from api_gateway.receiving import receive_form
 from api_gateway.routes.answers import (
-    FIRST_MAP_PAGE,
     GatewayServices,
     bytes_answer,
     file_answer,
     is_html_form,
     to_page,
+    wanted_map,
 )
 from common.calls import Answer, Call, json_answer
 from common.edge import Edge
@@ -63,7 +63,7 @@ def add_file_routes(edge: Edge, services: GatewayServices) -> None:
 
     @edge.route("GET", "/files/<file_id>/download")
     def download(call: Call, file_id: str) -> Answer:
-        return bytes_answer(services, call, _active(masters.find_file(file_id, FIRST_MAP_PAGE)))
+        return bytes_answer(services, call, _active(masters.find_file(file_id, wanted_map(services, call))))
 
     @edge.route("DELETE", "/files/<file_id>")
     def delete_file(call: Call, file_id: str) -> Answer:

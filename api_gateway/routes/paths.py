@@ -9,11 +9,11 @@ from werkzeug.routing import BaseConverter
 
 from api_gateway.receiving import receive_body
 from api_gateway.routes.answers import (
-    FIRST_MAP_PAGE,
     GatewayServices,
     bytes_answer,
     committed_answer,
     file_answer,
+    wanted_map,
 )
 from api_gateway.uploads import CommitOptions
 from common.calls import Answer, Call
@@ -50,7 +50,7 @@ def add_path_routes(app: Flask, edge: Edge, services: GatewayServices) -> None:
 
     @edge.route("GET", "/fs/<anypath:_>")
     def get_path(call: Call, _: str) -> Answer:
-        return bytes_answer(services, call, masters.find_path(_path(call), FIRST_MAP_PAGE))
+        return bytes_answer(services, call, masters.find_path(_path(call), wanted_map(services, call)))
 
     @edge.route("DELETE", "/fs/<anypath:_>")
     def delete_path(call: Call, _: str) -> Answer:

@@ -100,7 +100,8 @@ class MetadataStore(Protocol):
     def find_idle_uploads(self, state: str, idle_since: float, limit: int) -> list[Upload]:
         """Uploads in this state whose last activity is not after `idle_since`, the oldest first; from an index."""
 
-    def delete_upload(self, upload_id: str) -> None: ...
+    def delete_uploads(self, upload_ids: Sequence[str]) -> None:
+        """Relaxed: after a power cut they may be back."""
 
     # --- workers ---
 

@@ -162,8 +162,8 @@ class MongoStore:
         cursor = lambda: list(self._uploads.find(condition).sort("last_activity_at", 1).limit(limit))  # noqa: E731
         return [upload_from_document(document) for document in self._repeat(cursor)[0]]
 
-    def delete_upload(self, upload_id: str) -> None:
-        self._repeat(lambda: self._uploads.delete_one({"_id": upload_id}))
+    def delete_uploads(self, upload_ids: Sequence[str]) -> None:
+        self._repeat(lambda: self._uploads.delete_many({"_id": {"$in": list(upload_ids)}}))
 
     # --- workers ---
 

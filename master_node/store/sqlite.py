@@ -185,8 +185,9 @@ class SqliteStore:
         )
         return [upload_from_document(_decode(body)) for (body,) in self._rows(statement, state, idle_since, limit)]
 
-    def delete_upload(self, upload_id: str) -> None:
-        self._change_one("DELETE FROM uploads WHERE upload_id = ?", (upload_id,))
+    def delete_uploads(self, upload_ids: Sequence[str]) -> None:
+        statement = "DELETE FROM uploads WHERE upload_id = ?"
+        self._change_many(statement, [(upload_id,) for upload_id in upload_ids], is_relaxed=True)
 
     # --- workers ---
 

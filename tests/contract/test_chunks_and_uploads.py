@@ -138,7 +138,7 @@ def test_replacing_an_upload_needs_the_revision_one_below(store: MetadataStore) 
 def test_deleting_an_upload_twice_is_harmless(store: MetadataStore) -> None:
     store.insert_upload(make_upload("u"))
     for _ in range(2):
-        store.delete_upload(make_upload("u").upload_id)
+        store.delete_uploads([make_upload("u").upload_id, "never-there"])
         assert store.find_upload(make_upload("u").upload_id) is None
 
 

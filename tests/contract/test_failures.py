@@ -34,7 +34,7 @@ WRITES: dict[str, Callable[[MetadataStore], object]] = {
     "delete_chunks": lambda store: store.delete_chunks(V, [0]),
     "insert_upload": lambda store: store.insert_upload(make_upload("u")),
     "replace_upload": lambda store: store.replace_upload(make_upload("u")),
-    "delete_upload": lambda store: store.delete_upload(V),
+    "delete_uploads": lambda store: store.delete_uploads([V]),
     "record_heartbeat": lambda store: store.record_heartbeat("worker_1", make_heartbeat()),
     "swap_lease": lambda store: store.swap_lease(None, Lease("master_1", 1, 0, 0.0)),
 }
@@ -173,7 +173,7 @@ def test_what_was_written_is_there_after_closing(tmp_path: Path) -> None:
     again.close()
 
 
-RELAXED = {"insert_chunks", "insert_upload", "record_heartbeat", "replace_upload, relaxed"}
+RELAXED = {"delete_uploads", "insert_chunks", "insert_upload", "record_heartbeat", "replace_upload, relaxed"}
 DURABILITY = {
     **WRITES,
     "replace_upload, relaxed": lambda store: store.replace_upload(make_upload("u"), is_relaxed=True),

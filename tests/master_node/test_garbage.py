@@ -313,7 +313,7 @@ def test_a_commit_that_happened_before_the_abort_keeps_its_bytes(
     present = store.find_upload(upload_id)
     assert present is not None
     # The upload's document as it stood before the commit was noted.
-    store.delete_upload(upload_id)
+    store.delete_uploads([upload_id])
     store.insert_upload(upload)
     master.uploads.abort(upload_id)
     collect_for(master, LONG)

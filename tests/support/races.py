@@ -360,10 +360,11 @@ class _Direct:
         method = getattr(self._store, name)
 
         def call(*arguments: Any, **options: Any) -> Any:
-            if name == "delete_upload":
-                upload = self._store.find_upload(arguments[0])
-                if upload is not None and upload.state == model.ABORTED:
-                    self._world.witness.note_settled(arguments[0])
+            if name == "delete_uploads":
+                for upload_id in arguments[0]:
+                    upload = self._store.find_upload(upload_id)
+                    if upload is not None and upload.state == model.ABORTED:
+                        self._world.witness.note_settled(upload_id)
             result = method(*arguments, **options)
             self._world.witness.note(name, arguments, result)
             return result
