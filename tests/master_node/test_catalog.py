@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from common.errors import Conflict, FileDeleted, FileUnknown, InvalidPath, PathTaken, PreconditionFailed, VersionUnknown
+from common.master_client import MapPart
 from master_node import model
 from master_node.catalog import Expected
 from master_node.listing import ListingQuery
@@ -118,7 +119,7 @@ def test_renaming_can_be_repeated_and_keeps_file_and_content(master: Master) -> 
     assert answers[0] == answers[1]
     assert (answers[0].file_id, answers[0].version_id) == (file.file_id, file.to_info().version_id)
     assert paths(master) == ["b"]
-    assert len(master.catalog.find_path("b", chunks=9).chunks) == 2
+    assert len(master.catalog.find_path("b", MapPart(0, 9)).chunks) == 2
 
 
 def test_renaming_onto_a_taken_path_is_refused_and_changes_nothing(master: Master) -> None:
@@ -170,7 +171,7 @@ def test_an_old_version_comes_back_with_its_bytes_once_however_often_asked(maste
     answers = [master.catalog.restore(first.file_id, 1, None) for _ in range(2)]
     assert answers[0] == answers[1]
     assert (answers[0].version, answers[0].version_id) == (3, first.to_info().version_id)
-    assert len(master.catalog.find_path("a", chunks=9).chunks) == 3
+    assert len(master.catalog.find_path("a", MapPart(0, 9)).chunks) == 3
     with pytest.raises(VersionUnknown):
         master.catalog.restore(first.file_id, 1 + 3, None)
 
@@ -222,7 +223,7 @@ def test_the_chunk_map_names_living_workers_first(master: Master) -> None:
     master.put("a", 2)
     master.clock.advance(1000.0)
     master.look(["worker_3"])
-    for chunk in master.catalog.find_path("a", chunks=10).chunks:
+    for chunk in master.catalog.find_path("a", MapPart(0, 10)).chunks:
         assert chunk.replicas[0].worker_id == "worker_3"
         assert {target.worker_id for target in chunk.replicas} == set(WORKERS)
 
@@ -230,7 +231,7 @@ def test_the_chunk_map_names_living_workers_first(master: Master) -> None:
 def test_the_chunk_map_comes_in_pages(master: Master) -> None:
     file = master.put("a", 5)
     version_id = file.to_info().version_id
-    assert [chunk.index for chunk in master.catalog.find(file.file_id, chunks=2).chunks] == [0, 1]
+    assert [chunk.index for chunk in master.catalog.find(file.file_id, MapPart(0, 2)).chunks] == [0, 1]
     assert [chunk.index for chunk in master.catalog.list_chunks(version_id, 2, 2)] == [2, 3]
     assert [chunk.index for chunk in master.catalog.list_chunks(version_id, 4, 100)] == [4]
     assert master.catalog.list_chunks(version_id, 5, 100) == ()

@@ -16,6 +16,7 @@ from common.errors import (
     UploadClosed,
     UploadUnknown,
 )
+from common.master_client import MapPart
 from common.settings import MasterSettings
 from master_node import model
 from master_node.commit import CommitRequest
@@ -38,7 +39,7 @@ def test_a_committed_upload_is_the_file(master: Master, chunks: int, path: str |
     upload_id = master.begin(path, chunks)
     file, is_new = master.committer.commit(upload_id, commit_request("a", chunks))
     assert is_new
-    info = master.catalog.find_path("a", chunks=10)
+    info = master.catalog.find_path("a", MapPart(0, 10))
     assert info.file == file.to_info()
     assert (info.file.version_id, info.file.version, info.file.chunk_count) == (upload_id, 1, chunks)
     assert info.file.size == max(0, (chunks - 1) * CHUNK_SIZE + 1) if chunks else info.file.size == 0

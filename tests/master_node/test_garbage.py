@@ -8,6 +8,7 @@ import pytest
 
 from common.auth import ClusterSecret
 from common.errors import DFSError, FileUnknown, VersionUnknown
+from common.master_client import MapPart
 from common.settings import MasterSettings
 from master_node import model
 from master_node.model import File
@@ -105,7 +106,7 @@ def test_what_is_restored_in_time_is_never_freed(master: Master, workers: Served
     master.catalog.restore(file.file_id, None, None)
     collect_for(master, 3 * RETENTION)
     assert workers.versions() == {version_of(file)}
-    assert len(master.catalog.find_path("a", chunks=9).chunks) == 2
+    assert len(master.catalog.find_path("a", MapPart(0, 9)).chunks) == 2
 
 
 def test_a_superseded_version_is_freed_when_its_time_is_over(master: Master, workers: ServedWorkers) -> None:
