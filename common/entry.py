@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from collections.abc import Callable, Sequence
 
 from common.config import Config, ConfigError, load_config
 from common.serving import ServerOptions, Service, explained_start, serve
 
-Build = Callable[[Config, str], Service]
-
 
 def run_node(
-    build: Build,
+    build: str,
     node_id: str,
     port: Callable[[Config], int],
     max_connections: Callable[[Config], int],
     *,
     is_check: bool,
 ) -> int:
-    """Run one node until it is stopped; returns the exit status. is_check: wire everything, start nothing, return."""
+    """Run one node until it is stopped; returns the exit status. is_check: wire everything, start nothing, return.
+
+    build: "module:function", imported in the process that serves, not in the one that watches over it, which would
+    hold the memory of all of it for nothing.
+    """
     config = load_or_explain()
     if config is None:
         return 2
@@ -32,12 +35,12 @@ def run_node(
         return 2
     if is_check:
         with explained_start(node_id):
-            build(config, node_id).stop()
+            _build(build, config, node_id).stop()
         print(f"{node_id}: the configuration is valid and the service can be built (port {node_port})")
         return 0
     serve(
         node_id,
-        lambda: build(config, node_id),
+        lambda: _build(build, config, node_id),
         ServerOptions(
             server=config.cluster.server,
             address=config.cluster.listen_address,
@@ -48,6 +51,12 @@ def run_node(
         ),
     )
     return 0
+
+
+def _build(name: str, config: Config, node_id: str) -> Service:
+    module, _, function = name.partition(":")
+    service: Service = getattr(importlib.import_module(module), function)(config, node_id)
+    return service
 
 
 def load_or_explain() -> Config | None:

@@ -14,13 +14,14 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from flask import Flask
+from typing import TYPE_CHECKING, Any
 
 from common.errors import CannotStart, DFSError
 from common.logs import EventLog
 from common.server.acceptor import Acceptor
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 GRACEFUL_SECONDS = 10
 _BACKLOG = 2048

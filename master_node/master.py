@@ -2,91 +2,16 @@
 
 from __future__ import annotations
 
-import random
 import sys
 from collections.abc import Sequence
 
-from common.auth import ClusterSecret
-from common.clock import SystemClock
-from common.config import Config
 from common.entry import parse_arguments, run_node
-from common.http import HttpPool
-from common.logs import open_log
-from common.serving import Service
-from common.worker_client import WorkerClient
-from master_node.app import MasterServices, create_app
-from master_node.catalog import Catalog
-from master_node.commit import Committer
-from master_node.election import Election
-from master_node.garbage import GarbageCollector
-from master_node.jobs import JobRunner
-from master_node.membership import Membership
-from master_node.report import ClusterReport
-from master_node.store.base import MetadataStore
-from master_node.store.mongo import open_mongo_store
-from master_node.store.sqlite import SqliteStore
-from master_node.uploads import Uploads
-from master_node.watch import Watch
-
-ORDER_TIMEOUT_SECONDS = 10.0
-
-
-def build_master(config: Config, master_id: str) -> Service:
-    """Wire the master `master_id`; raises KeyError when the configuration does not know it."""
-    if master_id not in config.masters:
-        raise KeyError(master_id)
-    clock, rng = SystemClock(), random.Random()
-    log = open_log(master_id, config.log_dir(master_id), "master.log", config.cluster, clock)
-    secret = ClusterSecret(config.cluster.secret)
-    pool = HttpPool(secret.headers())
-    store = open_store(config)
-    settings = config.master
-    election = Election(master_id, store, clock, settings.lease_seconds)
-    membership = Membership(store, clock, suspect_seconds=settings.suspect_seconds, dead_seconds=settings.dead_seconds)
-    watch = Watch(election, membership, log, min(settings.lease_seconds / 4, 1.0))
-    committer = Committer(store, election, settings, clock)
-    workers = WorkerClient(pool, timeout_seconds=ORDER_TIMEOUT_SECONDS)
-    garbage = GarbageCollector(
-        store, membership, election, committer, workers, settings, clock, log, lambda name: name in config.workers
-    )
-    jobs = JobRunner([garbage], election, log, settings.job_interval_seconds)
-    services = MasterServices(
-        uploads=Uploads(store, membership, election, config.cluster, clock, rng),
-        committer=committer,
-        catalog=Catalog(store, membership, election, settings, clock, rng),
-        membership=membership,
-        election=election,
-        report=ClusterReport(list(config.workers), store, membership, election, jobs, config.cluster),
-        knows_worker=lambda worker_id: worker_id in config.workers,
-    )
-
-    def start() -> None:
-        watch.start()
-        jobs.start()
-        log.info("started", store="mongodb" if config.cluster.mongo_uri else "sqlite")
-
-    def stop() -> None:
-        jobs.stop()
-        watch.stop()
-        pool.close()
-        store.close()
-        log.info("stopped")
-
-    app = create_app(master_id, services, secret, log)
-    return Service(master_id, app, log, start, stop)
-
-
-def open_store(config: Config) -> MetadataStore:
-    """MongoDB where one is configured, else the embedded SQLite database."""
-    if config.cluster.mongo_uri:
-        return open_mongo_store(config.cluster.mongo_uri, config.cluster.mongo_database)
-    return SqliteStore(config.sqlite_path())
 
 
 def main(arguments: Sequence[str]) -> int:
     options = parse_arguments("Run a master, which keeps the metadata.", arguments, names_node=True)
     return run_node(
-        build_master,
+        "master_node.wiring:build_master",
         options.node_id,
         port=lambda config: config.masters[options.node_id].port,
         max_connections=lambda config: config.master.max_connections,

@@ -24,7 +24,7 @@ FLASK_MODULES = {
     "master_node/app.py",
     "storage/app.py",
 }
-ENTRY_POINTS = {"api_gateway/gateway.py", "master_node/master.py", "storage/worker.py"}
+ENTRY_POINTS = {"api_gateway/wiring.py", "master_node/wiring.py", "storage/wiring.py"}
 ENVIRONMENT = {"os.environ", "os.environb", "os.getenv", "os.getenvb", "os.putenv", "os.unsetenv"}
 WALL_CLOCK = {
     *(f"time.{name}" for name in ("time", "time_ns", "localtime", "gmtime", "ctime", "asctime", "strftime")),

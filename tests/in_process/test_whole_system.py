@@ -16,11 +16,11 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
-from api_gateway.gateway import build_gateway
+from api_gateway.wiring import build_gateway
 from common.config import Config, load_config
 from common.serving import Service
-from master_node.master import build_master
-from storage.worker import build_worker
+from master_node.wiring import build_master
+from storage.wiring import build_worker
 from tests.support.cluster import clean_environment, write_home
 from tests.support.waiting import wait_until
 

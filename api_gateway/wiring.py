@@ -1,0 +1,77 @@
+"""How the gateway is put together."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from api_gateway.access import Access
+from api_gateway.app import create_app
+from api_gateway.avoidance import Avoidance
+from api_gateway.buffers import BufferPool
+from api_gateway.downloads import DownloadService
+from api_gateway.replication import Replicator
+from api_gateway.routes.answers import GatewayServices
+from api_gateway.uploads import UploadService
+from common.auth import ClusterSecret
+from common.clock import SystemClock
+from common.config import Config
+from common.http import HttpPool
+from common.logs import open_log
+from common.master_client import MasterClient
+from common.serving import Service
+from common.worker_client import WorkerClient
+
+
+def build_gateway(config: Config, node_id: str) -> Service:
+    """Wire the gateway."""
+    clock = SystemClock()
+    settings, chunk_size = config.gateway, config.cluster.chunk_size_bytes
+    log = open_log(node_id, config.log_dir(node_id), "gateway.log", config.cluster, clock)
+    pool = HttpPool(ClusterSecret(config.cluster.secret).headers())
+    master_urls = config.master_urls()
+    masters = MasterClient(
+        pool,
+        list(master_urls.values()),
+        clock,
+        timeout_seconds=settings.master_timeout_seconds,
+        deadline_seconds=settings.master_deadline_seconds,
+    )
+    workers = WorkerClient(pool, timeout_seconds=settings.worker_timeout_seconds)
+    buffers = BufferPool(settings.buffer_count, chunk_size, settings.buffer_wait_seconds)
+    avoidance = Avoidance(clock, settings.avoid_seconds)
+    # A thread for every replica of every buffer, and one to hash it: no chunk waits for one that a silent worker holds.
+    executor = ThreadPoolExecutor(settings.buffer_count * (config.cluster.replication_factor + 1), "transfer")
+    replicator = Replicator(workers, executor, avoidance, clock, log, settings.straggler_seconds)
+    services = GatewayServices(
+        masters=masters,
+        uploads=UploadService(
+            masters,
+            replicator,
+            buffers,
+            executor,
+            clock,
+            log,
+            settings.window_chunks,
+            chunk_size,
+            keep_alive_seconds=min(30.0, config.master.upload_idle_seconds / 4),
+        ),
+        downloads=DownloadService(masters, workers, buffers, executor, avoidance, log, settings.window_chunks),
+        clock=clock,
+        max_files_per_request=settings.max_files_per_request,
+    )
+
+    def start() -> None:
+        log.info("started", buffer_bytes=settings.buffer_count * chunk_size)
+
+    def stop() -> None:
+        executor.shutdown(wait=False, cancel_futures=True)
+        pool.close()
+        log.info("stopped")
+
+    return Service(
+        node_id,
+        create_app(services, Access(settings.api_key), master_urls, executor, log),
+        log,
+        start,
+        stop,
+    )

@@ -1,0 +1,64 @@
+"""How a worker is put together."""
+
+from __future__ import annotations
+
+from common.auth import ClusterSecret
+from common.clock import SystemClock
+from common.config import Config
+from common.http import HttpPool
+from common.logs import open_log
+from common.master_client import MasterClient
+from common.serving import Service
+from storage.app import create_app
+from storage.chunk_store import ChunkStore
+from storage.epoch import EpochGate
+from storage.folder_lock import FolderLock
+from storage.heartbeats import HeartbeatSender
+
+# A heartbeat is worth little after this long; the next one is due.
+HEARTBEAT_DEADLINE_SECONDS = 5.0
+
+
+def build_worker(config: Config, worker_id: str) -> Service:
+    """Wire the worker `worker_id`; raises KeyError when the configuration does not know it."""
+    clock = SystemClock()
+    node = config.workers[worker_id]
+    log = open_log(worker_id, config.log_dir(worker_id), "worker.log", config.cluster, clock)
+    data_dir = config.data_dir(worker_id)
+    secret = ClusterSecret(config.cluster.secret)
+    store = ChunkStore(
+        data_dir,
+        reserve_bytes=config.worker.reserve_bytes,
+        capacity_bytes=config.worker.capacity_bytes,
+        is_synced=config.worker.fsync,
+        is_direct=config.worker.direct_io,
+        window_count=config.worker.window_count,
+    )
+    epochs = EpochGate(data_dir / "epoch")
+    folder = FolderLock(data_dir, worker_id)
+    pool = HttpPool(secret.headers())
+    masters = MasterClient(
+        pool,
+        list(config.master_urls().values()),
+        clock,
+        timeout_seconds=2.0,
+        deadline_seconds=HEARTBEAT_DEADLINE_SECONDS,
+    )
+    heartbeats = HeartbeatSender(node, store, masters, log, config.worker.heartbeat_seconds)
+
+    def start() -> None:
+        folder.take()
+        removed = store.recover()
+        epochs.recover()
+        usage = store.usage()
+        log.info("started", data_dir=str(data_dir), chunks=usage.chunk_count, unfinished_removed=removed)
+        heartbeats.start()
+
+    def stop() -> None:
+        heartbeats.stop()
+        pool.close()
+        folder.release()
+        log.info("stopped")
+
+    app = create_app(worker_id, store, epochs, secret, log)
+    return Service(worker_id, app, log, start, stop)
