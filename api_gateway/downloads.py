@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from api_gateway.avoidance import Avoidance
 from api_gateway.buffers import BufferPool
+from api_gateway.small_chunks import LARGEST_BYTES, SmallChunks
 from common.checksums import BLOCK_SIZE_BYTES, Buffer
 from common.errors import ChunkCorrupt, ChunkUnavailable, DFSError
 from common.http import Abort
@@ -70,7 +71,9 @@ class DownloadService:
         avoidance: Avoidance,
         log: EventLog,
         window_chunks: int,
+        small_chunks: SmallChunks,
     ) -> None:
+        self._small_chunks = small_chunks
         self._masters = masters
         self._workers = workers
         self._buffers = buffers
@@ -95,6 +98,9 @@ class DownloadService:
     def _stream_one(self, file: FileInfo, span: _Span) -> Iterator[Buffer]:
         """What lies in one chunk: with nothing to fetch ahead, this thread does it all."""
         length = span.blocks_stop - span.blocks_start
+        if span.location.size_bytes <= LARGEST_BYTES:
+            yield memoryview(self._small_chunk(file, span.location))[span.start : span.stop]
+            return
         if length <= SMALL_BYTES:
             buffer = bytearray(length)
             self._fetch(file, span, buffer, Abort())
@@ -106,6 +112,17 @@ class DownloadService:
             yield _bytes_of(span, buffer)
         finally:
             self._buffers.release(buffer)
+
+    def _small_chunk(self, file: FileInfo, location: ChunkLocation) -> bytes:
+        """A whole chunk, from memory where it was read before."""
+        name = chunk_id(file.version_id, location.index)
+        kept = self._small_chunks.get(name)
+        if kept is None:
+            buffer = bytearray(location.size_bytes)
+            self._fetch(file, _Span(location, 0, location.size_bytes), buffer, Abort())
+            kept = bytes(buffer)
+            self._small_chunks.keep(name, kept)
+        return kept
 
     def _stream_many(self, file: FileInfo, spans: Iterator[_Span]) -> Iterator[Buffer]:
         fetch = carry_request_id(self._fetch)

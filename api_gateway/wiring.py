@@ -11,6 +11,7 @@ from api_gateway.buffers import BufferPool
 from api_gateway.downloads import DownloadService
 from api_gateway.replication import Replicator
 from api_gateway.routes.answers import GatewayServices
+from api_gateway.small_chunks import SmallChunks
 from api_gateway.uploads import UploadService
 from common.auth import ClusterSecret
 from common.clock import SystemClock
@@ -38,6 +39,7 @@ def build_gateway(config: Config, node_id: str) -> Service:
     )
     workers = WorkerClient(pool, timeout_seconds=settings.worker_timeout_seconds)
     buffers = BufferPool(settings.buffer_count, chunk_size, settings.buffer_wait_seconds)
+    small_chunks = SmallChunks(settings.small_chunk_bytes)
     avoidance = Avoidance(clock, settings.avoid_seconds)
     # A thread for every replica of every buffer, and one to hash it: no chunk waits for one that a silent worker holds.
     executor = ThreadPoolExecutor(settings.buffer_count * (config.cluster.replication_factor + 1), "transfer")
@@ -55,7 +57,9 @@ def build_gateway(config: Config, node_id: str) -> Service:
             chunk_size,
             keep_alive_seconds=min(30.0, config.master.upload_idle_seconds / 4),
         ),
-        downloads=DownloadService(masters, workers, buffers, executor, avoidance, log, settings.window_chunks),
+        downloads=DownloadService(
+            masters, workers, buffers, executor, avoidance, log, settings.window_chunks, small_chunks
+        ),
         clock=clock,
         max_files_per_request=settings.max_files_per_request,
     )
