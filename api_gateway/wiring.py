@@ -9,6 +9,7 @@ from api_gateway.app import create_app
 from api_gateway.avoidance import Avoidance
 from api_gateway.buffers import BufferPool
 from api_gateway.downloads import DownloadService
+from api_gateway.memory import memory_bound_bytes
 from api_gateway.replication import Replicator
 from api_gateway.routes.answers import GatewayServices
 from api_gateway.small_chunks import SmallChunks
@@ -20,6 +21,7 @@ from common.http import HttpPool
 from common.logs import open_log
 from common.master_client import MasterClient
 from common.serving import Service
+from common.settings import MIB
 from common.worker_client import WorkerClient
 
 
@@ -65,7 +67,9 @@ def build_gateway(config: Config, node_id: str) -> Service:
     )
 
     def start() -> None:
-        log.info("started", buffer_bytes=settings.buffer_count * chunk_size)
+        bound = memory_bound_bytes(settings, chunk_size)
+        print(f"{node_id}: takes at most {bound // MIB} MiB of memory, by its settings", flush=True)
+        log.info("started", memory_bound_bytes=bound)
 
     def stop() -> None:
         executor.shutdown(wait=False, cancel_futures=True)

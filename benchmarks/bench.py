@@ -39,7 +39,7 @@ class Sources:
 
 def make_sources(folder: Path, big_bytes: int) -> Sources:
     """Random files, so that nothing on the way can make them smaller."""
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     quarters = tuple(_make_source(folder / f"quarter-{number}", big_bytes // 4) for number in range(4))
     return Sources(_make_source(folder / "big", big_bytes), quarters)
 

@@ -59,7 +59,12 @@ class DfsSystem:
             yield from (self._config.data_dir(worker_id) / "chunks").glob("*/*")
 
     def memory_bound_bytes(self) -> int | None:
-        """Not yet said by the gateway."""
+        """What the gateway said when it started."""
+        log = self._config.log_dir("gateway") / "gateway.log"
+        for line in log.read_text(encoding="utf-8").splitlines():
+            entry = json.loads(line)
+            if entry["event"] == "started":
+                return int(entry["memory_bound_bytes"])
         return None
 
 

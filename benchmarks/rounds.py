@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from benchmarks import curl, limits, machine
@@ -40,17 +42,32 @@ def run(options: Options, scratch: Path, systems: Sequence[System], check: Calla
     if options.rounds < FULL_ROUNDS:
         settings["warning"] = f"fewer than {FULL_ROUNDS} rounds: a look, no result"
     done = Run(machine.describe(scratch, version), settings, machine.cores(), systems[0].replicas)
-    sources = make_sources(scratch / "sources", options.sizes.big_bytes)
-    for system in systems:
-        say(f"starting {system.name}")
-        system.start()
-        done.systems[system.name] = SystemResults(system.notes)
-    for number in range(options.rounds):
-        say(f"round {number + 1} of {options.rounds}: limits")
-        add(done.limits, limits.measure(scratch / "limits", options.sizes))
+    with _sources_folder(scratch, 2 * options.sizes.big_bytes) as folder:
+        sources = make_sources(folder, options.sizes.big_bytes)
         for system in systems:
-            _run_system(options, system, sources, number == 0, done.systems[system.name], check)
+            say(f"starting {system.name}")
+            system.start()
+            done.systems[system.name] = SystemResults(system.notes)
+        for number in range(options.rounds):
+            say(f"round {number + 1} of {options.rounds}: limits")
+            add(done.limits, limits.measure(scratch / "limits", options.sizes))
+            for system in systems:
+                _run_system(options, system, sources, number == 0, done.systems[system.name], check)
     return done
+
+
+@contextlib.contextmanager
+def _sources_folder(scratch: Path, needed_bytes: int) -> Iterator[Path]:
+    """Where the files stand that clients send: in memory where there is room, so that a client's disk is not measured
+    along with the servers'.
+    """
+    in_memory = Path("/dev/shm")
+    has_room = in_memory.is_dir() and shutil.disk_usage(in_memory).free > needed_bytes + GIB
+    folder = Path(tempfile.mkdtemp(prefix="dfs-benchmark-", dir=in_memory if has_room else scratch))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
 
 
 def require_room(folder: Path, needed_bytes: int) -> None:
