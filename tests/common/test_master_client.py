@@ -19,7 +19,7 @@ from common.errors import (
     QuorumNotReached,
 )
 from common.http import HttpPool
-from common.master_client import MasterClient
+from common.master_client import MapPart, MasterClient
 from common.records import Checksum, Heartbeat, StoredChunk
 from common.request_ids import begin_request
 from tests.common.test_records import FILE, HEARTBEAT, OPEN_UPLOAD, STORED, TARGET
@@ -168,8 +168,8 @@ def test_each_call_says_what_the_masters_interface_has() -> None:
             "u", path="p", content_type="t", size=1, chunk_count=1, checksum=Checksum("sha256", "00"), chunks=[chunk]
         )
         client.abort_upload("u")
-        located = client.find_file("a/b?c", 3)
-        client.find_path("a b/ü&x=#\n", 0)
+        located = client.find_file("a/b?c", MapPart(7, 3))
+        client.find_path("a b/ü&x=#\n")
         chunks = client.list_chunks("v", 5, 7)
         client.list_files({"prefix": "a b&"})
         client.delete_file(FILE_ID, is_permanent=False)
@@ -182,8 +182,8 @@ def test_each_call_says_what_the_masters_interface_has() -> None:
             ("POST", "/uploads/u/chunks"),
             ("POST", "/uploads/u/commit"),
             ("DELETE", "/uploads/u"),
-            ("GET", "/files/a%2Fb%3Fc?chunks=3"),
-            ("GET", "/paths?path=a+b%2F%C3%BC%26x%3D%23%0A&chunks=0"),
+            ("GET", "/files/a%2Fb%3Fc?chunks=3&start=7"),
+            ("GET", "/paths?path=a%20b%2F%C3%BC%26x%3D%23%0A&chunks=0&start=0"),
             ("GET", "/versions/v/chunks?start=5&limit=7"),
             ("GET", "/files?prefix=a+b%26"),
             ("DELETE", f"/files/{FILE_ID}"),

@@ -10,7 +10,7 @@ from typing import TypeVar
 Result = TypeVar("Result")
 
 
-def wait_until(condition: Callable[[], Result], what: str, seconds: float = 10.0) -> Result:
+def wait_until(condition: Callable[[], Result], what: str, seconds: float = 30.0) -> Result:
     """Return the condition's first true value; fails with `what` when there is none within `seconds`."""
     give_up_at = time.monotonic() + seconds
     while True:
