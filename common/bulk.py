@@ -7,9 +7,10 @@ interpreter's lock; per byte that is more than the copy itself.
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 
-from common.silence import peek
+from common.silence import peek, receive_limit
 
 # Below this there is nothing to gain; above, the bytes leave the processor's caches before they are taken.
 _LEAST_BYTES = 128 * 1024
@@ -26,18 +27,24 @@ def receive_into(sock: socket.socket, view: memoryview) -> int:
         return sock.recv_into(view)
     _wake_at(sock, min(len(view), _MOST_BYTES))
     try:
-        return sock.recv_into(view)
-    except (TimeoutError, BlockingIOError):
-        return _take_what_is_there(sock, view)
+        is_there = _await(sock)
     finally:
         _wake_at(sock, 1)
-
-
-def _take_what_is_there(sock: socket.socket, view: memoryview) -> int:
-    _wake_at(sock, 1)
-    if peek(sock) is None:
+    if not is_there and peek(sock) is None:
         raise TimeoutError("timed out")
     return sock.recv_into(view)
+
+
+def _await(sock: socket.socket) -> bool:
+    """Wait for the mark or the time-out. Not in the receive itself: what it has taken already does not count for the
+    mark, so the last bytes of a message would be waited for in vain.
+    """
+    seconds = sock.gettimeout()
+    if seconds is None:
+        seconds = receive_limit(sock)
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(1000 * seconds if seconds else None))
 
 
 def _wake_at(sock: socket.socket, size_bytes: int) -> None:

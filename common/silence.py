@@ -10,6 +10,7 @@ import socket
 import struct
 import sys
 
+_TIME_BYTES = struct.calcsize("ll")
 _IS_KEPT_BY_KERNEL = sys.platform.startswith("linux")
 
 
@@ -44,6 +45,13 @@ class SilenceLimits:
         microseconds = max(1, round(seconds * 1_000_000))
         self._sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", *divmod(microseconds, 1_000_000)))
         self._seconds[option] = seconds
+
+
+def receive_limit(sock: socket.socket) -> float:
+    """The seconds that the kernel lets a receive on `sock` wait."""
+    seconds, microseconds = struct.unpack("ll", sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TIME_BYTES))
+    limit: float = seconds + microseconds / 1_000_000
+    return limit
 
 
 def peek(sock: socket.socket) -> bytes | None:

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import fcntl
 import socket
 import struct
+import termios
 import threading
 from collections.abc import Iterator
 
 import pytest
 
 from common.bulk import receive_into
-from tests.support.waiting import InBackground
+from common.silence import SilenceLimits
+from tests.support.waiting import InBackground, wait_until
 
 MUCH = 512 * 1024
 
 
-@pytest.fixture
-def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
-    """Both ends of a TCP connection: the sender's, the receiver's."""
+@pytest.fixture(params=["by Python", "by the kernel"])
+def pair(request: pytest.FixtureRequest) -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Both ends of a TCP connection: the sender's, the receiver's. The receiver's time-out is kept in either way."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         sender = socket.create_connection(listener.getsockname(), timeout=20)
         receiver, _ = listener.accept()
-    receiver.settimeout(20)
+    if request.param == "by Python":
+        receiver.settimeout(20)
+    else:
+        SilenceLimits(receiver, 20, 20)
     with sender, receiver:
         yield sender, receiver
 
@@ -111,3 +117,30 @@ def test_an_end_during_the_wait_gives_what_has_come(pair: tuple[socket.socket, s
     sender.sendall(b"part")
     sender.shutdown(socket.SHUT_WR)
     assert waiting.result() == b"part"
+
+
+def test_the_rest_of_a_message_is_not_waited_for_when_its_beginning_was_taken(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    """Less than the mark is left once the first bytes were taken; it must wake the reader all the same."""
+    sender, receiver = pair
+    size = 300_000
+
+    def receive() -> bytes:
+        found = b""
+        while len(found) < size:
+            found += received(receiver, size - len(found))
+        return found
+
+    receiving = InBackground(receive)
+    content = bytes(range(250)) * (size // 250)
+    for start in range(0, size, 50_000):
+        sender.sendall(content[start : start + 50_000])
+        wait_until(lambda: sender.fileno() >= 0 and _is_sent(sender), "the piece has arrived")
+    # Far less than the time-out of 20 s.
+    assert receiving.result(seconds=10.0) == content
+
+
+def _is_sent(sender: socket.socket) -> bool:
+    """Whether the peer's system has acknowledged all that was sent (tcp(7), SIOCOUTQ)."""
+    return struct.unpack("i", fcntl.ioctl(sender, termios.TIOCOUTQ, bytes(4)))[0] == 0
