@@ -9,7 +9,8 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 
-LARGEST_BYTES = 64 * 1024
+# Up to here asking a worker costs far more than the bytes; and it takes many to fill the memory.
+LARGEST_BYTES = 32 * 1024
 # What an entry costs beside its bytes.
 _OVERHEAD_BYTES = 512
 

@@ -12,6 +12,7 @@ import socket
 
 from common.silence import peek, receive_limit
 
+_HAS_MARK = hasattr(socket, "SO_RCVLOWAT") and hasattr(select, "poll")
 # Below this there is nothing to gain; above, the bytes leave the processor's caches before they are taken.
 _LEAST_BYTES = 128 * 1024
 _MOST_BYTES = 256 * 1024
@@ -23,7 +24,7 @@ def receive_into(sock: socket.socket, view: memoryview) -> int:
     The socket's time-out is for silence: where less than was hoped for came in time, that is taken. Linux wakes a
     reader early when the buffer has no more room or the peer has ended (tcp(7), socket(7): SO_RCVLOWAT).
     """
-    if len(view) < _LEAST_BYTES or not hasattr(socket, "SO_RCVLOWAT"):
+    if len(view) < _LEAST_BYTES or not _HAS_MARK:
         return sock.recv_into(view)
     _wake_at(sock, min(len(view), _MOST_BYTES))
     try:

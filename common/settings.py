@@ -108,7 +108,7 @@ class GatewaySettings:
         32, "chunk buffers of all transfers together; bounds the gateway's memory", minimum=4, maximum=4096
     )
     small_chunk_bytes: int = setting(
-        32 * MIB, "memory for chunks of up to 64 KiB that were read lately; 0: none is kept", minimum=0, maximum=2**40
+        32 * MIB, "memory for chunks of up to 32 KiB that were read lately; 0: none is kept", minimum=0, maximum=2**40
     )
     window_chunks: int = setting(4, "chunks of one transfer under way at once", minimum=1, maximum=64)
     buffer_wait_seconds: float = setting(

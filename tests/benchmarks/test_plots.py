@@ -44,7 +44,6 @@ def test_without_matplotlib_it_is_said_how_to_get_it(
 
 
 def test_the_same_figures_give_the_same_plots_on_white(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib", reason="drawing needs matplotlib, see requirements-benchmarks.txt")
     first, second = plots.draw(RESULTS, tmp_path / "a"), plots.draw(RESULTS, tmp_path / "b")
     assert [path.name for path in first] == ["scale-sqlite.svg", "worker-start.svg"]
     for one, other in zip(first, second, strict=True):
