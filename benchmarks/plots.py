@@ -53,7 +53,7 @@ def _draw_store(title: str, rounds: Sequence[Mapping[str, Any]]) -> Figure:
     figure, (times, factors, memory) = _new_figure(3)
     sizes = [int(size) for size in sizes_of(rounds)]
     for number, name in enumerate(_DRAWN):
-        look = {"marker": "os^"[number // len(_COLOURS)], "color": _COLOURS[number % len(_COLOURS)]}
+        look: dict[str, Any] = {"marker": "os^"[number // len(_COLOURS)], "color": _COLOURS[number % len(_COLOURS)]}
         times.plot(sizes, medians(rounds, "milliseconds", name), label=TITLES[name], **look)
         factors.plot(sizes, ratios(rounds, "milliseconds", name), **look)
     factors.axhline(_AIM, color=_GREY, linestyle="--", linewidth=1)
