@@ -234,6 +234,15 @@ def test_a_leader_that_is_interrupted_leaves_nobody_waiting(log: Log) -> None:
     assert log.names() == ["b"]
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """A shell that starts the tests in the background has SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_a_waiting_caller_that_is_interrupted_leaves_nobody_waiting(log: Log) -> None:
     is_busy, go_on = threading.Event(), threading.Event()
     main = threading.main_thread().ident
