@@ -9,32 +9,23 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping
 from typing import Any
 
 from common.connections import AnswerBroken, Connection
-from common.wire import MAX_HEAD_BYTES, MalformedHead, content_length, is_chunked, parse_chunk_size, parse_fields
+from common.wire import (
+    MAX_HEAD_BYTES,
+    Headers,
+    MalformedHead,
+    content_length,
+    is_chunked,
+    parse_chunk_size,
+    parse_fields,
+)
 
 MAX_JSON_BYTES = 16 * 1024 * 1024
 _READ_PIECE = 256 * 1024
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [^\x00-\x08\x0a-\x1f\x7f]*)?\r\n")
 _UNKNOWN = sys.maxsize
-
-
-class Headers(Mapping[str, str]):
-    """The header fields by name, in whatever letters."""
-
-    def __init__(self, fields: dict[str, str]) -> None:
-        self._fields = fields
-
-    def __getitem__(self, name: str) -> str:
-        return self._fields[name.lower()]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._fields)
-
-    def __len__(self) -> int:
-        return len(self._fields)
 
 
 class Answer:

@@ -7,7 +7,7 @@ for the routes that carry the load, without its cost.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -16,27 +16,11 @@ from urllib.parse import parse_qsl
 from common.bodies import BodyReader
 from common.checksums import Buffer
 from common.errors import DFSError, InvalidRequest, RangeNotSatisfiable, TooLarge
+from common.wire import Headers
 
 RETRY_AFTER_SECONDS = 2
 MAX_JSON_BODY_BYTES = 1024 * 1024
 _encode = json.JSONEncoder(separators=(",", ":")).encode
-
-
-class Headers(Mapping[str, str]):
-    """Header fields by names in any case."""
-
-    def __init__(self, fields: Mapping[str, str]) -> None:
-        """fields: by their names in small letters."""
-        self._fields = fields
-
-    def __getitem__(self, name: str) -> str:
-        return self._fields[name.lower()]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._fields)
-
-    def __len__(self) -> int:
-        return len(self._fields)
 
 
 class Call:

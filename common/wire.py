@@ -7,7 +7,7 @@ about where a body ends let one request hide in another; so whatever the RFC cal
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 MAX_HEAD_BYTES = 64 * 1024
 MAX_FIELDS = 100
@@ -28,6 +28,22 @@ _OURS = frozenset({"host", "content-length", "transfer-encoding"})
 
 class MalformedHead(ValueError):
     """The bytes are no HTTP/1.1 head, or one that says two things about its body."""
+
+
+class Headers(Mapping[str, str]):
+    """The header fields by name, in whatever letters."""
+
+    def __init__(self, fields: dict[str, str]) -> None:
+        self._fields = fields
+
+    def __getitem__(self, name: str) -> str:
+        return self._fields[name.lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        return len(self._fields)
 
 
 def parse_fields(block: bytes) -> dict[str, str]:

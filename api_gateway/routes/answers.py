@@ -13,11 +13,12 @@ from api_gateway.conditions import decide, last_modified
 from api_gateway.disposition import attachment
 from api_gateway.downloads import DownloadService
 from api_gateway.uploads import Committed, UploadService
-from common.calls import Answer, Call, Headers, Started, json_answer
+from common.calls import Answer, Call, Started, json_answer
 from common.clock import Clock
 from common.master_client import Located, MapPart, MasterClient
 from common.paths import file_name
 from common.records import FileInfo
+from common.wire import Headers
 
 # How much of the chunk map comes with the first answer of a master.
 FIRST_MAP_PAGE = 64
