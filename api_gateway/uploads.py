@@ -225,8 +225,9 @@ class Upload:
         view = memoryview(buffer)[: self._filled]
         checksum = checksum_of(block_digests(view))
         name = chunk_id(self._upload_id, self._next_index)
-        write = self._service.replicator.start(placement, name, view, checksum, self._factor, self._quorum)
+        # First the step that leaves nobody with the buffer when it fails.
         hashed = self._hash.add(view)
+        write = self._service.replicator.start(placement, name, view, checksum, self._factor, self._quorum)
         self._pending.append(_PendingChunk(self._next_index, buffer, self._filled, checksum, write, hashed))
         self._buffer = None
         self._next_index += 1

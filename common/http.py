@@ -29,7 +29,7 @@ from common.wire import MalformedHead, request_head
 __all__ = ["MAX_JSON_BYTES", "Abort", "Answer", "HttpPool"]
 
 CONNECT_TIMEOUT_SECONDS = 2.0
-# Servers keep an idle connection for 75 s (common/serving.py); ours must give up first.
+# Servers keep an idle connection for 75 s (common/server/connection.py); ours must give up first.
 IDLE_SECONDS = 30.0
 MAX_IDLE_PER_HOST = 64
 _SCHEME = "http://"

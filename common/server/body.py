@@ -6,14 +6,13 @@ longer than the time set for the connection is one that broke off.
 
 from __future__ import annotations
 
-import re
 import socket
 from collections.abc import Callable
 
 from common.bulk import receive_into
 from common.errors import IncompleteBody, InvalidRequest
+from common.wire import parse_chunk_size
 
-_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\x00-\x08\x0a-\x1f\x7f]*)?")
 _MAX_LINE_BYTES = 4096
 _MAX_TRAILER_BYTES = 16 * 1024
 _LINE_READ_BYTES = 4096
@@ -127,10 +126,7 @@ class RequestBody:
 
     def _next_chunk(self) -> bool:
         """Read the line before a chunk; False at the last one, its trailer read and passed over."""
-        found = _SIZE_LINE.fullmatch(self._reader.read_line(_MAX_LINE_BYTES))
-        if found is None:
-            raise ValueError("no size of a chunk")
-        self._left = int(found[1], 16)
+        self._left = parse_chunk_size(self._reader.read_line(_MAX_LINE_BYTES) + b"\r\n")
         if self._left:
             return True
         trailer_bytes = 0
