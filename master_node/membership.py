@@ -31,7 +31,11 @@ class _Sighting:
 
 
 class Membership:
-    """The heartbeat table of one master: what the store says, plus when each counter was seen to move."""
+    """The heartbeat table of one master: what the store says, plus when each counter was seen to move.
+
+    Ages are measured in *observed* seconds: a master that was paused, or whose database did not answer, has not seen
+    the workers be silent. Of a time without a look at most `suspect_seconds` count, so it makes nobody dead.
+    """
 
     def __init__(self, store: MetadataStore, clock: Clock, *, suspect_seconds: float, dead_seconds: float) -> None:
         self._store = store
@@ -39,14 +43,16 @@ class Membership:
         self._suspect_seconds = suspect_seconds
         self._dead_seconds = dead_seconds
         self._lock = threading.Lock()
+        self._observed_seconds = 0.0
+        self._looked_at = clock.monotonic()
         self._records: dict[str, WorkerRecord] = {}
         self._sightings: dict[str, _Sighting] = {}
 
     def receive(self, worker_id: str, heartbeat: Heartbeat) -> None:
         """A heartbeat came to this master: store it for the others and count it as seen now."""
         count = self._store.record_heartbeat(worker_id, heartbeat)
-        now = self._clock.monotonic()
         with self._lock:
+            now = self._now()
             known = self._records.get(worker_id)
             is_draining = known.is_draining if known is not None else False
             self._records[worker_id] = WorkerRecord(worker_id, heartbeat, count, is_draining)
@@ -55,8 +61,9 @@ class Membership:
     def refresh(self) -> None:
         """See which heartbeats the other masters have received. To be called every second or so."""
         records = self._store.list_workers()
-        now = self._clock.monotonic()
         with self._lock:
+            self._observed_seconds = now = self._now()
+            self._looked_at = self._clock.monotonic()
             for record in records:
                 seen = self._sightings.get(record.worker_id)
                 if seen is None:
@@ -70,8 +77,8 @@ class Membership:
 
     def workers(self) -> list[WorkerView]:
         """Every worker that ever sent a heartbeat, in the order of their ids."""
-        now = self._clock.monotonic()
         with self._lock:
+            now = self._now()
             pairs = [(self._records[worker_id], self._sightings[worker_id]) for worker_id in sorted(self._records)]
         return [self._view(record, seen, now) for record, seen in pairs]
 
@@ -95,6 +102,10 @@ class Membership:
 
     def is_alive(self, worker_id: str) -> bool:
         return any(view.record.worker_id == worker_id and view.state == ALIVE for view in self.workers())
+
+    def _now(self) -> float:
+        """The observed seconds so far."""
+        return self._observed_seconds + min(self._clock.monotonic() - self._looked_at, self._suspect_seconds)
 
     def _view(self, record: WorkerRecord, seen: _Sighting, now: float) -> WorkerView:
         age = now - seen.seen_at

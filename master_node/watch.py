@@ -1,8 +1,13 @@
-"""The thread that keeps a master's view of the cluster fresh: its part in the election, and the heartbeat table."""
+"""The threads that keep a master's view of the cluster fresh: its part in the election, and the heartbeat table.
+
+There is one for each, because a write to the database may wait for long, and a look at the heartbeats must not wait
+with it.
+"""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from common.errors import DFSError
 from common.logs import EventLog
@@ -18,48 +23,54 @@ class Watch:
         self._membership = membership
         self._log = log
         self._interval_seconds = interval_seconds
-        self._is_database_up = True
+        self._lost: set[str] = set()
         self._led = False
         self._states: dict[str, str] = {}
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
     def start(self) -> None:
-        self._thread.start()
+        """See the heartbeat table once, so that the first request finds the workers, and go on by threads."""
+        self.see_workers()
+        for name, look in (("election", self.step_election), ("membership", self.see_workers)):
+            threading.Thread(target=self._run, args=(look,), name=name, daemon=True).start()
 
     def stop(self) -> None:
         self._stop.set()
 
-    def look(self) -> None:
-        """One step; the log says when something begins or ends, not that it goes on."""
-        try:
-            self._election.step()
-            self._membership.refresh()
-        except DFSError as error:
-            if self._is_database_up:
-                self._log.error("database_lost", error=error.detail)
-            self._is_database_up = False
-        else:
-            if not self._is_database_up:
-                self._log.warning("database_back")
-            self._is_database_up = True
-        self._note_changes()
-
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            try:
-                self.look()
-            except Exception:  # noqa: BLE001 - the loop's failsafe
-                self._log.exception("watch_failed")
-            self._stop.wait(self._interval_seconds)
-
-    def _note_changes(self) -> None:
+    def step_election(self) -> None:
+        """One step; the log says when leading begins and ends."""
+        self._try("lease", self._election.step)
         leads = self._election.leads()
         if leads != self._led:
             self._log.info("leadership_gained" if leads else "leadership_lost", epoch=self._election.leadership().epoch)
         self._led = leads
+
+    def see_workers(self) -> None:
+        """One look; the log says which workers changed their state."""
+        self._try("workers", self._membership.refresh)
         for view in self._membership.workers():
             self._note_worker(view)
+
+    def _try(self, what: str, look: Callable[[], None]) -> None:
+        """Look, whatever the database answers; the log says when it begins or ends to fail, not that it goes on."""
+        try:
+            look()
+        except DFSError as error:
+            if what not in self._lost:
+                self._log.error("database_lost", reading=what, error=error.detail)
+            self._lost.add(what)
+        else:
+            if what in self._lost:
+                self._log.warning("database_back", reading=what)
+            self._lost.discard(what)
+
+    def _run(self, look: Callable[[], None]) -> None:
+        while not self._stop.is_set():
+            try:
+                look()
+            except Exception:  # noqa: BLE001 - the loop's failsafe
+                self._log.exception("watch_failed")
+            self._stop.wait(self._interval_seconds)
 
     def _note_worker(self, view: WorkerView) -> None:
         worker_id = view.record.worker_id

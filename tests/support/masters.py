@@ -117,7 +117,7 @@ class Master:
         )
 
     def look(self, workers: Sequence[str] = WORKERS) -> None:
-        """What the watch thread does, after a heartbeat of each of these workers."""
+        """What the watch does, after a heartbeat of each of these workers."""
         for worker_id in workers:
             self.membership.receive(worker_id, replace(make_heartbeat(), url=self.urls[worker_id]))
         self.election.step()
