@@ -145,6 +145,31 @@ class MasterClient:
     def send_heartbeat(self, worker_id: str, heartbeat: Heartbeat) -> dict[str, Any]:
         return self._call("POST", f"/heartbeat/{quote(worker_id, safe='')}", asdict(heartbeat))
 
+    def say_goodbye(self, worker_id: str) -> None:
+        """The worker is being stopped on purpose: it is in maintenance until its next heartbeat."""
+        self._call("POST", f"/workers/{quote(worker_id, safe='')}/goodbye")
+
+    def report_bad_replicas(self, worker_id: str, chunk_ids: Sequence[str]) -> None:
+        """The worker has no usable copy of these chunks, whatever the records say."""
+        self._call("POST", f"/workers/{quote(worker_id, safe='')}/bad_replicas", {"chunk_ids": list(chunk_ids)})
+
+    def set_draining(self, worker_id: str, is_draining: bool) -> dict[str, Any]:
+        """Empty a worker, or take it back; returns the worker as /cluster shows it. Raises WorkerUnknown."""
+        verb = "drain" if is_draining else "undrain"
+        return self._call("POST", f"/workers/{quote(worker_id, safe='')}/{verb}")
+
+    def jobs(self) -> dict[str, Any]:
+        """{"jobs": [...]}: every job with its state, progress and last error."""
+        return self._call("GET", "/jobs")
+
+    def start_fsck(self) -> dict[str, Any]:
+        """Have the leader compare all records with all disks; a check that runs already goes on."""
+        return self._call("POST", "/fsck")
+
+    def fsck(self) -> dict[str, Any]:
+        """How far the last check is, and what it found."""
+        return self._call("GET", "/fsck")
+
     def is_alive(self, url: str) -> bool:
         """Whether the master at `url` answers its health check within a second."""
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from common.errors import InvalidRequest
@@ -256,7 +256,11 @@ class FileInfo:
 
 @dataclass(frozen=True)
 class Heartbeat:
-    """What a worker says of itself. Sizes in bytes."""
+    """What a worker says of itself. Sizes in bytes.
+
+    incarnation: another one with every start of the worker, and when it finds its disk emptied. wants_inventory: it
+    knows of damage that it could not report one by one. scrub: how far it is with re-reading its chunks, for people.
+    """
 
     url: str
     zone: str
@@ -265,6 +269,10 @@ class Heartbeat:
     free_bytes: int
     chunk_count: int
     version: str
+    incarnation: str = ""
+    quarantined_count: int = 0
+    wants_inventory: bool = False
+    scrub: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, source: Mapping[str, Any]) -> Heartbeat:
@@ -276,4 +284,8 @@ class Heartbeat:
             free_bytes=take(source, "free_bytes", int),
             chunk_count=take(source, "chunk_count", int),
             version=take(source, "version", str),
+            incarnation=take({"incarnation": "", **source}, "incarnation", str),
+            quarantined_count=take({"quarantined_count": 0, **source}, "quarantined_count", int),
+            wants_inventory=take({"wants_inventory": False, **source}, "wants_inventory", bool),
+            scrub=take({"scrub": {}, **source}, "scrub", dict),
         )

@@ -134,6 +134,27 @@ class MasterSettings:
     lease_seconds: float = setting(3.0, "a leader that has not renewed for this long may be replaced", minimum=0.2)
     suspect_seconds: float = setting(6.0, "silence after which a worker is asked last", minimum=0.1)
     dead_seconds: float = setting(15.0, "silence after which a worker counts as dead", minimum=0.2)
+    repair_grace_seconds: float = setting(
+        30.0, "how long a dead worker may come back before its replicas are made again elsewhere", minimum=0.0
+    )
+    maintenance_seconds: float = setting(
+        1800.0, "how long a worker that was stopped on purpose may be away before it counts as dead", minimum=0.0
+    )
+    repair_bytes_per_second: int = setting(
+        256 * MIB, "most that repair and draining copy in the whole cluster", minimum=MIB, maximum=2**40
+    )
+    rebalance_bytes_per_second: int = setting(
+        32 * MIB, "most that rebalancing copies in the whole cluster; 0: no rebalancing", minimum=0, maximum=2**40
+    )
+    copies_per_worker: int = setting(
+        2, "copies that one worker sends, and that it receives, at once", minimum=1, maximum=64
+    )
+    inventory_seconds: float = setting(
+        21600.0, "how often what a worker holds is compared with the records, besides after its starts", minimum=1.0
+    )
+    orphan_grace_seconds: float = setting(
+        3600.0, "age from which a chunk file that no record names is put into quarantine", minimum=0.0
+    )
     trash_retention_seconds: float = setting(
         86400.0, "how long deleted files and old versions can be restored", minimum=0.0
     )
@@ -163,6 +184,16 @@ class WorkerSettings:
         "chunks written at once, each through a buffer of 1 MiB; bounds the worker's memory",
         minimum=1,
         maximum=1024,
+    )
+    scrub_period_seconds: float = setting(604800.0, "time in which every chunk is re-read and verified", minimum=1.0)
+    scrub_bytes_per_second: int = setting(
+        64 * MIB,
+        "most that the scrub reads, also where its period asks for more; 0: no scrub",
+        minimum=0,
+        maximum=2**40,
+    )
+    quarantine_seconds: float = setting(
+        86400.0, "how long damaged and unknown chunk files are kept in quarantine before they are freed", minimum=0.0
     )
     direct_io: bool = setting(True, "whether large chunks are written past the page cache, where the disk allows it")
     fsync: bool = setting(True, "whether a chunk is on the disk, not only in its cache, before it is acknowledged")

@@ -5,18 +5,34 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from common import checksums
 from common.checksums import Buffer
 from common.errors import ChunkCorrupt
 from common.http import Abort, HttpPool
-from common.records import take
+from common.records import take, take_objects
 
 CHECKSUM_HEADER = "X-DFS-Checksum"
 DIGESTS_HEADER = "X-DFS-Block-Digests"
 EPOCH_HEADER = "X-DFS-Epoch"
+
+
+INVENTORY_FOLDERS = 256
+
+
+@dataclass(frozen=True)
+class HeldChunk:
+    """A chunk file on a worker's disk. age_seconds: since it was written, by that worker's wall clock; a hint only."""
+
+    chunk_id: str
+    age_seconds: float
+
+    @classmethod
+    def from_json(cls, source: Mapping[str, Any]) -> HeldChunk:
+        return cls(take(source, "chunk_id", str), float(take(source, "age_seconds", float)))
 
 
 class WorkerClient:
@@ -81,6 +97,30 @@ class WorkerClient:
     def delete_chunks(self, url: str, chunk_ids: Sequence[str], epoch: int) -> None:
         """Order a worker to free replicas; those it does not hold are fine. epoch: the leader's, as fencing token."""
         self._call_json("POST", f"{url}/chunks/delete", {"chunk_ids": list(chunk_ids)}, epoch)
+
+    def list_inventory(self, url: str, folder: int, after: str, limit: int) -> list[HeldChunk]:
+        """What lies in one of the worker's folders, in the order of the ids, from the first above `after` on."""
+        answer = self._call_json("GET", f"{url}/inventory/{folder:02x}?after={after}&limit={limit}")
+        return [HeldChunk.from_json(item) for item in take_objects(answer, "chunks")]
+
+    def find_held(self, url: str, chunk_ids: Sequence[str]) -> set[str]:
+        """Those of these chunks that the worker has a file of; their bytes are not verified."""
+        answer = self._call_json("POST", f"{url}/chunks/held", {"chunk_ids": list(chunk_ids)})
+        return set(take(answer, "held", list))
+
+    def copy_chunk(
+        self, url: str, chunk_id: str, source_url: str, *, size_bytes: int, checksum: str, epoch: int
+    ) -> None:
+        """Order a worker to fetch a replica from another worker; returns once it is verified and on its disk.
+
+        Raises ChunkMissing or ChunkCorrupt when the source does not have it, PeerUnreachable, DiskFull, StaleEpoch.
+        """
+        body = {"source_url": source_url, "size_bytes": size_bytes, "checksum": checksum}
+        self._call_json("POST", f"{url}/chunks/{chunk_id}/copy", body, epoch)
+
+    def quarantine_chunks(self, url: str, chunk_ids: Sequence[str], epoch: int) -> None:
+        """Order a worker to put chunks aside that no record names; it frees them after its quarantine time."""
+        self._call_json("POST", f"{url}/chunks/quarantine", {"chunk_ids": list(chunk_ids)}, epoch)
 
     def _call_json(self, method: str, url: str, body: Any = None, epoch: int | None = None) -> dict[str, Any]:
         headers = {"Content-Type": "application/json"}

@@ -68,6 +68,7 @@ def chunk_to_document(chunk: Chunk) -> Document:
         "replicas": list(chunk.replicas),
         "owed": chunk.owed,
         "doubtful": list(chunk.doubtful),
+        "revision": chunk.revision,
     }
 
 
@@ -80,6 +81,7 @@ def chunk_from_document(source: Mapping[str, Any]) -> Chunk:
         tuple(source["replicas"]),
         source["owed"],
         tuple(source["doubtful"]),
+        source.get("revision", 1),
     )
 
 
@@ -129,6 +131,9 @@ def worker_from_document(source: Mapping[str, Any]) -> WorkerRecord:
         Heartbeat.from_json(source["heartbeat"]),
         source["heartbeat_count"],
         source.get("is_draining", False),
+        source.get("left_at"),
+        source.get("inventory_wanted", 1),
+        source.get("inventory_done", 0),
     )
 
 

@@ -156,16 +156,16 @@ class GarbageCollector:
                 replicas=tuple(silent.intersection(chunk.replicas)),
                 doubtful=tuple(silent.intersection(chunk.doubtful)),
                 owed=0,
+                revision=chunk.revision + 1,
             )
             for chunk in chunks
             if silent.intersection((*chunk.replicas, *chunk.doubtful))
         ]
-        if left:
-            self._store.put_chunks(left)
-        gone = {chunk.index for chunk in chunks} - {chunk.index for chunk in left}
-        if gone:
-            self._store.delete_chunks(chunks[0].version_id, sorted(gone))
-        return not left
+        still_held = {chunk.index for chunk in left}
+        # A record that another job changes meanwhile stays as it is, and is seen again at the next try.
+        is_complete = all(self._store.delete_chunks([chunk for chunk in chunks if chunk.index not in still_held]))
+        self._store.replace_chunks(left)
+        return is_complete and not left
 
     def _collect_upload(self, upload: Upload, now: float, epoch: int) -> None:
         """Free an aborted upload: first make sure that no commit of it can happen any more."""
@@ -177,7 +177,9 @@ class GarbageCollector:
             ids = [chunk_id(upload.upload_id, index) for index in indexes]
             for worker_id in upload.workers:
                 is_complete &= self._order_delete(worker_id, ids, epoch)
-            self._store.delete_chunks(upload.upload_id, list(indexes))
+            is_complete &= all(
+                self._store.delete_chunks(self._store.list_chunks(upload.upload_id, start, BATCH_CHUNKS))
+            )
         if not is_complete:
             self._put_off(upload, now + RETRY_SECONDS)
         elif upload.is_collected:

@@ -3,24 +3,45 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from common.clock import Clock
 from common.records import Heartbeat, Target
+from common.settings import MasterSettings
 from master_node.model import WorkerRecord
 from master_node.placement import Candidate
 from master_node.store.base import MetadataStore
 
 ALIVE, SUSPECT, DEAD = "alive", "suspect", "dead"
+DRAINING, MAINTENANCE = "draining", "maintenance"
 
 
 @dataclass(frozen=True)
 class WorkerView:
-    """A worker as this master sees it now. `age_seconds`: since its last heartbeat was seen; None: none seen yet."""
+    """A worker as this master sees it now.
+
+    age_seconds: since its last heartbeat was seen; None: none seen yet. is_lost: dead for longer than the grace, so
+    its replicas are to be made again elsewhere.
+    """
 
     record: WorkerRecord
     state: str
     age_seconds: float | None
+    is_lost: bool
+
+    @property
+    def worker_id(self) -> str:
+        return self.record.worker_id
+
+    @property
+    def url(self) -> str:
+        return self.record.heartbeat.url
+
+    @property
+    def is_serving(self) -> bool:
+        """Whether it is heard of, so that it can be read from and given orders."""
+        return self.state in (ALIVE, DRAINING)
 
 
 @dataclass(frozen=True)
@@ -37,12 +58,22 @@ class Membership:
     the workers be silent. Of a time without a look at most `suspect_seconds` count, so it makes nobody dead.
     """
 
-    def __init__(self, store: MetadataStore, clock: Clock, *, suspect_seconds: float, dead_seconds: float) -> None:
+    def __init__(
+        self,
+        store: MetadataStore,
+        clock: Clock,
+        settings: MasterSettings,
+        cluster_clock: Callable[[], float],
+        configured: Callable[[], Collection[str]],
+    ) -> None:
+        """cluster_clock: election.py's. configured: the ids of the workers that config.json names now."""
         self._store = store
         self._clock = clock
-        self._suspect_seconds = suspect_seconds
-        self._dead_seconds = dead_seconds
+        self._settings = settings
+        self._cluster_clock = cluster_clock
+        self._configured = configured
         self._lock = threading.Lock()
+        self._cluster_seconds = 0.0
         self._observed_seconds = 0.0
         self._looked_at = clock.monotonic()
         self._records: dict[str, WorkerRecord] = {}
@@ -50,18 +81,18 @@ class Membership:
 
     def receive(self, worker_id: str, heartbeat: Heartbeat) -> None:
         """A heartbeat came to this master: store it for the others and count it as seen now."""
-        count = self._store.record_heartbeat(worker_id, heartbeat)
+        record = self._store.record_heartbeat(worker_id, heartbeat)
         with self._lock:
             now = self._now()
-            known = self._records.get(worker_id)
-            is_draining = known.is_draining if known is not None else False
-            self._records[worker_id] = WorkerRecord(worker_id, heartbeat, count, is_draining)
-            self._sightings[worker_id] = _Sighting(count, now, True)
+            self._records[worker_id] = record
+            self._sightings[worker_id] = _Sighting(record.heartbeat_count, now, True)
 
     def refresh(self) -> None:
         """See which heartbeats the other masters have received. To be called every second or so."""
         records = self._store.list_workers()
+        cluster_seconds = self._cluster_clock()
         with self._lock:
+            self._cluster_seconds = cluster_seconds
             self._observed_seconds = now = self._now()
             self._looked_at = self._clock.monotonic()
             for record in records:
@@ -92,7 +123,7 @@ class Membership:
                 is_doubtful=view.state == SUSPECT,
             )
             for view in self.workers()
-            if view.state != DEAD and not view.record.is_draining
+            if view.state in (ALIVE, SUSPECT) and not view.record.is_draining
         ]
 
     def targets(self) -> dict[str, Target]:
@@ -101,18 +132,35 @@ class Membership:
             return {name: Target(name, record.heartbeat.url) for name, record in self._records.items()}
 
     def is_alive(self, worker_id: str) -> bool:
-        return any(view.record.worker_id == worker_id and view.state == ALIVE for view in self.workers())
+        return any(view.worker_id == worker_id and view.is_serving for view in self.workers())
+
+    def find(self, worker_id: str) -> WorkerView | None:
+        return next((view for view in self.workers() if view.worker_id == worker_id), None)
+
+    def are_most_gone(self) -> bool:
+        """Whether more than half of the configured workers are neither heard of nor in maintenance.
+
+        Then it is the network, or this master's, that failed, and nothing must be copied.
+        """
+        views = {view.worker_id: view for view in self.workers()}
+        configured = self._configured()
+        gone = [name for name in configured if name not in views or views[name].state in (SUSPECT, DEAD)]
+        return 2 * len(gone) > len(configured)
 
     def _now(self) -> float:
         """The observed seconds so far."""
-        return self._observed_seconds + min(self._clock.monotonic() - self._looked_at, self._suspect_seconds)
+        return self._observed_seconds + min(self._clock.monotonic() - self._looked_at, self._settings.suspect_seconds)
 
     def _view(self, record: WorkerRecord, seen: _Sighting, now: float) -> WorkerView:
-        age = now - seen.seen_at
-        if age >= self._dead_seconds:
+        settings, age = self._settings, now - seen.seen_at
+        left_at = record.left_at
+        if left_at is not None and self._cluster_seconds - left_at < settings.maintenance_seconds:
+            state = MAINTENANCE
+        elif age >= settings.dead_seconds:
             state = DEAD
-        elif age >= self._suspect_seconds or not seen.is_heartbeat:
+        elif age >= settings.suspect_seconds or not seen.is_heartbeat:
             state = SUSPECT
         else:
-            state = ALIVE
-        return WorkerView(record, state, age if seen.is_heartbeat else None)
+            state = DRAINING if record.is_draining else ALIVE
+        is_lost = state == DEAD and age >= settings.dead_seconds + settings.repair_grace_seconds
+        return WorkerView(record, state, age if seen.is_heartbeat else None, is_lost)

@@ -7,10 +7,12 @@ the cluster clock (election.py); those that are text are RFC 3339 for people.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from common.errors import FileDeleted, FileUnknown, PathTaken, PreconditionFailed, TooManyVersions, VersionUnknown
-from common.records import Checksum, FileInfo, Heartbeat
+from common.records import Checksum, FileInfo, Heartbeat, chunk_id
 
 ACTIVE, DELETED, PURGED = "active", "deleted", "purged"
 OPEN, COMMITTED, ABORTED = "open", "committed", "aborted"
@@ -117,9 +119,11 @@ class File:
 
 @dataclass(frozen=True)
 class Chunk:
-    """One chunk of a version; `owed` replicas are still missing to the version's replication factor.
+    """One chunk of a version. `replicas` are the workers whose copies count: those are read from.
 
-    `doubtful` are workers that may hold a replica that was not confirmed: never read from, but told to free it.
+    owed: how many replicas are missing to the version's replication factor; below zero where there are too many.
+    doubtful: workers that may hold a copy that does not count: never read from; it is adopted where one is owed, else
+    freed. Every change has a `revision` one higher, see `replicas.py`.
     """
 
     version_id: str
@@ -129,6 +133,16 @@ class Chunk:
     replicas: tuple[str, ...]
     owed: int
     doubtful: tuple[str, ...] = ()
+    revision: int = 1
+
+    @property
+    def chunk_id(self) -> str:
+        return chunk_id(self.version_id, self.index)
+
+    @property
+    def factor(self) -> int:
+        """The replication factor of the version."""
+        return self.owed + len(self.replicas)
 
 
 @dataclass(frozen=True)
@@ -163,12 +177,32 @@ class Upload:
 
 @dataclass(frozen=True)
 class WorkerRecord:
-    """A row of the heartbeat table. `heartbeat_count` moves with every heartbeat received by any master."""
+    """A row of the heartbeat table. `heartbeat_count` moves with every heartbeat received by any master.
+
+    left_at: the cluster clock when the worker said goodbye, until its next heartbeat. Its disk is compared with the
+    records while `inventory_wanted`, raised with every start of the worker, is above `inventory_done`.
+    """
 
     worker_id: str
     heartbeat: Heartbeat
     heartbeat_count: int
     is_draining: bool = False
+    left_at: float | None = None
+    inventory_wanted: int = 1
+    inventory_done: int = 0
+
+    @property
+    def is_reconciled(self) -> bool:
+        """Whether what its disk holds has been compared with the records since it last started or was dead."""
+        return self.inventory_done >= self.inventory_wanted
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """What the leader last wrote down of a job, for every master to show. `status`: plain JSON."""
+
+    name: str
+    status: Mapping[str, Any]
 
 
 @dataclass(frozen=True)

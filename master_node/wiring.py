@@ -38,7 +38,7 @@ def build_master(config: Config, master_id: str) -> Service:
     store = open_store(config)
     settings = config.master
     election = Election(master_id, store, clock, settings.lease_seconds)
-    membership = Membership(store, clock, suspect_seconds=settings.suspect_seconds, dead_seconds=settings.dead_seconds)
+    membership = Membership(store, clock, settings, election.clock_seconds, lambda: config.workers)
     watch = Watch(election, membership, log, min(settings.lease_seconds / 4, 1.0))
     committer = Committer(store, election, settings, clock)
     workers = WorkerClient(pool, timeout_seconds=ORDER_TIMEOUT_SECONDS)

@@ -5,18 +5,19 @@ there are no transactions. Every method raises MetadataUnavailable when the data
 answer was lost is resolved inside the store by reading, so a returned value is always true.
 
 A write survives a power cut once it has returned, but for the *relaxed* ones: insert_upload, insert_chunks,
-record_heartbeat, and replace_upload where the caller says so. Of those, a store may lose the ones after the last write
+record_heartbeat, put_jobs, and replace_upload where the caller says so. Of those, a store may lose the ones after the last write
 that was not relaxed; never one and keep a later one. docs/decisions/007-group-commit.md says why that does no harm.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
 from typing import Protocol
 
 from common.records import Heartbeat
-from master_node.model import Chunk, File, Lease, Upload, WorkerRecord
+from master_node.model import Chunk, File, JobRecord, Lease, Upload, WorkerRecord
 
 
 class KeyTaken(Exception):
@@ -37,10 +38,30 @@ class Pending:
 
 @dataclass(frozen=True)
 class Owed:
-    """Chunks with fewer replicas than their factor, and how many replicas are missing in all."""
+    """Chunks with fewer replicas than their factor, and how many replicas, and bytes of those, are missing in all.
+
+    by_copies: how many of the chunks have 0, 1, 2, ... replicas left.
+    """
 
     chunks: int
     replicas: int
+    size_bytes: int = 0
+    by_copies: Mapping[int, int] = field(default_factory=dict)
+
+
+class Holding(Enum):
+    """In which of its lists a chunk's record names a worker."""
+
+    REPLICA = "replica"
+    DOUBTFUL = "doubtful"
+
+
+class ReadLevel(Enum):
+    """How fresh a read must be: docs/consistency.md."""
+
+    LINEARIZABLE = "linearizable"
+    MAJORITY = "majority"
+    EVENTUAL = "eventual"
 
 
 class MetadataStore(Protocol):
@@ -77,15 +98,32 @@ class MetadataStore(Protocol):
     def insert_chunks(self, chunks: Sequence[Chunk]) -> None:
         """Write these chunk records; one of the same version and index that is there stays as it is."""
 
-    def put_chunks(self, chunks: Sequence[Chunk]) -> None:
-        """Write these chunk records, over earlier ones of the same version and index."""
+    def replace_chunks(self, chunks: Sequence[Chunk]) -> list[bool]:
+        """Write each record if the stored revision is one lower; says for each whether it was written."""
+
+    def delete_chunks(self, chunks: Sequence[Chunk]) -> list[bool]:
+        """Remove each record if it is at this revision; says for each whether it is gone."""
 
     def list_chunks(self, version_id: str, start: int, limit: int) -> list[Chunk]:
         """The chunks of a version from index `start` in order."""
 
-    def delete_chunks(self, version_id: str, indexes: Sequence[int]) -> None: ...
+    def find_chunks(self, chunk_ids: Sequence[str]) -> list[Chunk]:
+        """Those of these chunks that have a record, in any order."""
 
-    def owed(self) -> Owed: ...
+    def scan_chunks(self, after: str, limit: int) -> list[Chunk]:
+        """All chunk records in the order of their ids, from the first whose id is above `after` ("": the first)."""
+
+    def find_held(self, worker_id: str, kind: Holding, after: str, limit: int) -> list[Chunk]:
+        """The chunks that name this worker among their replicas or doubtful, as `scan_chunks`; from an index."""
+
+    def find_owed(self, copies: int, after: str, limit: int) -> list[Chunk]:
+        """The chunks with replicas owed and exactly `copies` present, as `scan_chunks`; from an index."""
+
+    def find_surplus(self, after: str, limit: int) -> list[Chunk]:
+        """The chunks with more replicas than their factor (owed < 0), as `scan_chunks`; from an index."""
+
+    def owed(self) -> Owed:
+        """From an index: its cost is that of what is owed."""
 
     # --- uploads ---
 
@@ -97,6 +135,9 @@ class MetadataStore(Protocol):
 
     def find_upload(self, upload_id: str) -> Upload | None: ...
 
+    def find_uploads(self, upload_ids: Sequence[str]) -> list[Upload]:
+        """Those of these uploads that there are, in any order."""
+
     def find_idle_uploads(self, state: str, idle_since: float, limit: int) -> list[Upload]:
         """Uploads in this state whose last activity is not after `idle_since`, the oldest first; from an index."""
 
@@ -105,11 +146,33 @@ class MetadataStore(Protocol):
 
     # --- workers ---
 
-    def record_heartbeat(self, worker_id: str, heartbeat: Heartbeat) -> int:
-        """Store what the worker says and count the heartbeat, in one step; returns the count."""
+    def record_heartbeat(self, worker_id: str, heartbeat: Heartbeat) -> WorkerRecord:
+        """Store what the worker says, count the heartbeat and forget a goodbye, in one step; returns the row.
+
+        Another `incarnation` than the row's, or a first heartbeat, raises `inventory_wanted`.
+        """
+
+    def change_worker(self, worker_id: str, *, is_draining: bool | None = None, left_at: float | None = None) -> bool:
+        """Set what is given; False where there is no such worker. left_at: see WorkerRecord."""
+
+    def want_inventory(self, worker_id: str) -> None:
+        """Raise `inventory_wanted` by one."""
+
+    def finish_inventory(self, worker_id: str, wanted: int) -> None:
+        """Raise `inventory_done` to what `inventory_wanted` was when the comparison began."""
+
+    def forget_worker(self, worker_id: str) -> None: ...
 
     def list_workers(self) -> list[WorkerRecord]:
         """In the order of their ids."""
+
+    # --- jobs ---
+
+    def put_jobs(self, jobs: Sequence[JobRecord]) -> None:
+        """Relaxed."""
+
+    def list_jobs(self) -> list[JobRecord]:
+        """In the order of their names."""
 
     # --- lease ---
 
@@ -117,5 +180,11 @@ class MetadataStore(Protocol):
 
     def swap_lease(self, expected: Lease | None, lease: Lease) -> bool:
         """Write `lease` if the stored one has the epoch and renewals of `expected` (None: there is none yet)."""
+
+    def reading(self, level: ReadLevel) -> MetadataStore:
+        """The same store, whose `find_file`, `find_file_by_key`, `scan_files` and `list_chunks` read at this level.
+
+        Where the database has no such level, at a stronger one. Only for reading; it is not to be closed.
+        """
 
     def close(self) -> None: ...

@@ -13,7 +13,7 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,46 +26,95 @@ from master_node.documents import (
     lease_from_document,
     upload_from_document,
     upload_to_document,
-    worker_from_document,
 )
-from master_node.model import NEVER, Chunk, File, Lease, Upload, WorkerRecord
-from master_node.store.base import IdTaken, KeyTaken, Owed, Pending
+from master_node.model import NEVER, Chunk, File, JobRecord, Lease, Upload, WorkerRecord
+from master_node.store.base import Holding, IdTaken, KeyTaken, Owed, Pending, ReadLevel
 from master_node.store.group_commit import GroupCommit, Operation
 
 Result = TypeVar("Result")
 _decode = json.JSONDecoder().decode
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 BUSY_TIMEOUT_SECONDS = 10.0
-_SCHEMA = """
+_FILES = """
 CREATE TABLE files (file_id TEXT NOT NULL UNIQUE, key TEXT PRIMARY KEY NOT NULL, revision INTEGER NOT NULL,
                     due_at REAL NOT NULL, pending_bytes INTEGER NOT NULL, body TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX files_due ON files (due_at, pending_bytes) WHERE due_at < 1e15;
-CREATE TABLE chunks (version_id TEXT NOT NULL, chunk_index INTEGER NOT NULL, size_bytes INTEGER NOT NULL,
-                     checksum TEXT NOT NULL, replicas TEXT NOT NULL, owed INTEGER NOT NULL,
-                     doubtful TEXT NOT NULL,
+"""
+# `holdings` turns the workers of each chunk record into rows, so that what one worker holds is found by an index.
+_CHUNKS = """
+CREATE TABLE chunks (version_id TEXT NOT NULL, chunk_index INTEGER NOT NULL, revision INTEGER NOT NULL,
+                     size_bytes INTEGER NOT NULL, checksum TEXT NOT NULL, replicas TEXT NOT NULL,
+                     copies INTEGER NOT NULL, owed INTEGER NOT NULL, doubtful TEXT NOT NULL,
                      PRIMARY KEY (version_id, chunk_index)) WITHOUT ROWID;
-CREATE INDEX chunks_owed ON chunks (owed) WHERE owed > 0;
+CREATE INDEX chunks_owed ON chunks (copies, version_id, chunk_index, owed, size_bytes) WHERE owed > 0;
+CREATE INDEX chunks_surplus ON chunks (version_id, chunk_index) WHERE owed < 0;
+CREATE TABLE holdings (worker_id TEXT NOT NULL, kind TEXT NOT NULL, version_id TEXT NOT NULL,
+                       chunk_index INTEGER NOT NULL,
+                       PRIMARY KEY (worker_id, kind, version_id, chunk_index)) WITHOUT ROWID;
+CREATE TRIGGER chunk_inserted AFTER INSERT ON chunks BEGIN
+    INSERT INTO holdings SELECT value, 'replica', NEW.version_id, NEW.chunk_index FROM json_each(NEW.replicas);
+    INSERT INTO holdings SELECT value, 'doubtful', NEW.version_id, NEW.chunk_index FROM json_each(NEW.doubtful);
+END;
+CREATE TRIGGER chunk_updated AFTER UPDATE ON chunks BEGIN
+    DELETE FROM holdings WHERE kind = 'replica' AND version_id = OLD.version_id AND chunk_index = OLD.chunk_index
+                           AND worker_id IN (SELECT value FROM json_each(OLD.replicas));
+    DELETE FROM holdings WHERE kind = 'doubtful' AND version_id = OLD.version_id AND chunk_index = OLD.chunk_index
+                           AND worker_id IN (SELECT value FROM json_each(OLD.doubtful));
+    INSERT INTO holdings SELECT value, 'replica', NEW.version_id, NEW.chunk_index FROM json_each(NEW.replicas);
+    INSERT INTO holdings SELECT value, 'doubtful', NEW.version_id, NEW.chunk_index FROM json_each(NEW.doubtful);
+END;
+CREATE TRIGGER chunk_deleted AFTER DELETE ON chunks BEGIN
+    DELETE FROM holdings WHERE kind = 'replica' AND version_id = OLD.version_id AND chunk_index = OLD.chunk_index
+                           AND worker_id IN (SELECT value FROM json_each(OLD.replicas));
+    DELETE FROM holdings WHERE kind = 'doubtful' AND version_id = OLD.version_id AND chunk_index = OLD.chunk_index
+                           AND worker_id IN (SELECT value FROM json_each(OLD.doubtful));
+END;
+"""
+_WORKERS = """
+CREATE TABLE workers (worker_id TEXT PRIMARY KEY, heartbeat_count INTEGER NOT NULL, heartbeat TEXT NOT NULL,
+                      incarnation TEXT NOT NULL, is_draining INTEGER NOT NULL DEFAULT 0, left_at REAL,
+                      inventory_wanted INTEGER NOT NULL DEFAULT 1, inventory_done INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE jobs (name TEXT PRIMARY KEY, status TEXT NOT NULL);
+"""
+_REST = """
 CREATE TABLE uploads (upload_id TEXT PRIMARY KEY, revision INTEGER NOT NULL, state TEXT NOT NULL,
                       last_activity_at REAL NOT NULL, body TEXT NOT NULL);
 CREATE INDEX uploads_idle ON uploads (state, last_activity_at);
-CREATE TABLE workers (worker_id TEXT PRIMARY KEY, heartbeat_count INTEGER NOT NULL, heartbeat TEXT NOT NULL,
-                      is_draining INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE lease (name TEXT PRIMARY KEY, epoch INTEGER NOT NULL, renewals INTEGER NOT NULL, body TEXT NOT NULL);
 """
 
 
 # Schema 1 kept files in the order in which they came, so that a page of a listing read a disk page for each file.
-_FROM_SCHEMA_1 = """
+_FROM_SCHEMA_1 = f"""
 ALTER TABLE files RENAME TO files_1;
 DROP INDEX files_due;
-CREATE TABLE files (file_id TEXT NOT NULL UNIQUE, key TEXT PRIMARY KEY NOT NULL, revision INTEGER NOT NULL,
-                    due_at REAL NOT NULL, pending_bytes INTEGER NOT NULL, body TEXT NOT NULL) WITHOUT ROWID;
-CREATE INDEX files_due ON files (due_at, pending_bytes) WHERE due_at < 1e15;
+{_FILES}
 INSERT INTO files SELECT * FROM files_1 ORDER BY key;
 DROP TABLE files_1;
 """
+# Schema 2 did not know which chunks a worker holds.
+_FROM_SCHEMA_2 = f"""
+ALTER TABLE chunks RENAME TO chunks_2;
+DROP INDEX chunks_owed;
+{_CHUNKS}
+INSERT INTO chunks SELECT version_id, chunk_index, 1, size_bytes, checksum, replicas, json_array_length(replicas), owed,
+                          doubtful FROM chunks_2 ORDER BY version_id, chunk_index;
+DROP TABLE chunks_2;
+DROP TABLE workers;
+{_WORKERS}
+"""
+_STEPS = {
+    0: _FILES + _CHUNKS + _WORKERS + _REST,
+    1: _FROM_SCHEMA_1 + _FROM_SCHEMA_2,
+    2: _FROM_SCHEMA_2,
+    SCHEMA_VERSION: "",
+}
+_SELECT_WORKERS = (
+    "SELECT worker_id, heartbeat_count, heartbeat, is_draining, left_at, inventory_wanted, inventory_done FROM workers"
+)
+_CHUNK_COLUMNS = "version_id, chunk_index, size_bytes, checksum, replicas, owed, doubtful, revision"
 
 
 class SqliteStore:
@@ -137,28 +186,64 @@ class SqliteStore:
     # --- chunks ---
 
     def insert_chunks(self, chunks: Sequence[Chunk]) -> None:
-        statement = "INSERT OR IGNORE INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?)"
+        statement = "INSERT OR IGNORE INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
         self._change_many(statement, [_chunk_row(chunk) for chunk in chunks], is_relaxed=True)
 
-    def put_chunks(self, chunks: Sequence[Chunk]) -> None:
-        statement = "INSERT OR REPLACE INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?)"
-        self._change_many(statement, [_chunk_row(chunk) for chunk in chunks])
+    def replace_chunks(self, chunks: Sequence[Chunk]) -> list[bool]:
+        statement = (
+            "UPDATE chunks SET revision = ?3, size_bytes = ?4, checksum = ?5, replicas = ?6, copies = ?7, owed = ?8,"
+            " doubtful = ?9 WHERE version_id = ?1 AND chunk_index = ?2 AND revision = ?3 - 1"
+        )
+        return self._change_each(statement, [_chunk_row(chunk) for chunk in chunks])
+
+    def delete_chunks(self, chunks: Sequence[Chunk]) -> list[bool]:
+        statement = "DELETE FROM chunks WHERE version_id = ? AND chunk_index = ? AND revision = ?"
+        return self._change_each(statement, [(chunk.version_id, chunk.index, chunk.revision) for chunk in chunks])
 
     def list_chunks(self, version_id: str, start: int, limit: int) -> list[Chunk]:
-        statement = "SELECT * FROM chunks WHERE version_id = ? AND chunk_index >= ? ORDER BY chunk_index LIMIT ?"
+        return self._chunks(
+            "version_id = ? AND chunk_index >= ? ORDER BY chunk_index LIMIT ?", version_id, start, limit
+        )
+
+    def find_chunks(self, chunk_ids: Sequence[str]) -> list[Chunk]:
+        # One look-up by the primary key each: cheap beside the call, and no limit on their number.
         return [
-            Chunk(found_id, index, size, checksum, tuple(_decode(replicas)), owed, tuple(_decode(doubtful)))
-            for found_id, index, size, checksum, replicas, owed, doubtful in self._rows(
-                statement, version_id, start, limit
-            )
+            chunk
+            for chunk_id in chunk_ids
+            for chunk in self._chunks("version_id = ? AND chunk_index = ?", *_chunk_key(chunk_id))
         ]
 
-    def delete_chunks(self, version_id: str, indexes: Sequence[int]) -> None:
-        statement = "DELETE FROM chunks WHERE version_id = ? AND chunk_index = ?"
-        self._change_many(statement, [(version_id, index) for index in indexes])
+    def scan_chunks(self, after: str, limit: int) -> list[Chunk]:
+        where = "(version_id, chunk_index) > (?, ?) ORDER BY version_id, chunk_index LIMIT ?"
+        return self._chunks(where, *_chunk_key(after), limit)
+
+    def find_held(self, worker_id: str, kind: Holding, after: str, limit: int) -> list[Chunk]:
+        columns = ", ".join(f"chunks.{name}" for name in _CHUNK_COLUMNS.split(", "))
+        statement = (
+            f"SELECT {columns} FROM holdings CROSS JOIN chunks USING (version_id, chunk_index)"  # noqa: S608 - constants
+            " WHERE holdings.worker_id = ? AND holdings.kind = ?"
+            " AND (holdings.version_id, holdings.chunk_index) > (?, ?)"
+            " ORDER BY holdings.version_id, holdings.chunk_index LIMIT ?"
+        )
+        return [_chunk(row) for row in self._rows(statement, worker_id, kind.value, *_chunk_key(after), limit)]
+
+    def find_owed(self, copies: int, after: str, limit: int) -> list[Chunk]:
+        where = (
+            "owed > 0 AND copies = ? AND (version_id, chunk_index) > (?, ?) ORDER BY version_id, chunk_index LIMIT ?"
+        )
+        return self._chunks(where, copies, *_chunk_key(after), limit)
+
+    def find_surplus(self, after: str, limit: int) -> list[Chunk]:
+        where = "owed < 0 AND (version_id, chunk_index) > (?, ?) ORDER BY version_id, chunk_index LIMIT ?"
+        return self._chunks(where, *_chunk_key(after), limit)
 
     def owed(self) -> Owed:
-        return Owed(*self._rows("SELECT COUNT(*), COALESCE(SUM(owed), 0) FROM chunks WHERE owed > 0")[0])
+        statement = (
+            "SELECT copies, COUNT(*), SUM(owed), SUM(owed * size_bytes) FROM chunks WHERE owed > 0 GROUP BY copies"
+        )
+        rows = self._rows(statement)
+        chunks, replicas, size = (sum(row[column] for row in rows) for column in (1, 2, 3))
+        return Owed(chunks, replicas, size, {copies: count for copies, count, _, _ in rows})
 
     # --- uploads ---
 
@@ -179,6 +264,10 @@ class SqliteStore:
         rows = self._rows("SELECT body FROM uploads WHERE upload_id = ?", upload_id)
         return upload_from_document(_decode(rows[0][0])) if rows else None
 
+    def find_uploads(self, upload_ids: Sequence[str]) -> list[Upload]:
+        found = (self.find_upload(upload_id) for upload_id in upload_ids)
+        return [upload for upload in found if upload is not None]
+
     def find_idle_uploads(self, state: str, idle_since: float, limit: int) -> list[Upload]:
         statement = (
             "SELECT body FROM uploads WHERE state = ? AND last_activity_at <= ? ORDER BY last_activity_at LIMIT ?"
@@ -191,34 +280,50 @@ class SqliteStore:
 
     # --- workers ---
 
-    def record_heartbeat(self, worker_id: str, heartbeat: Heartbeat) -> int:
+    def record_heartbeat(self, worker_id: str, heartbeat: Heartbeat) -> WorkerRecord:
         statement = (
-            "INSERT INTO workers (worker_id, heartbeat_count, heartbeat) VALUES (?, 1, ?) ON CONFLICT (worker_id)"
-            " DO UPDATE SET heartbeat_count = heartbeat_count + 1, heartbeat = excluded.heartbeat"
+            "INSERT INTO workers (worker_id, heartbeat_count, heartbeat, incarnation) VALUES (?, 1, ?, ?)"
+            " ON CONFLICT (worker_id) DO UPDATE SET heartbeat_count = heartbeat_count + 1,"
+            " heartbeat = excluded.heartbeat, incarnation = excluded.incarnation, left_at = NULL,"
+            " inventory_wanted = inventory_wanted + (incarnation <> excluded.incarnation)"
         )
-        row = (worker_id, _encode(asdict(heartbeat)))
+        row = (worker_id, _encode(asdict(heartbeat)), heartbeat.incarnation)
 
-        def record(connection: sqlite3.Connection) -> int:
+        def record(connection: sqlite3.Connection) -> WorkerRecord:
             connection.execute(statement, row)
-            query = "SELECT heartbeat_count FROM workers WHERE worker_id = ?"
-            count: int = connection.execute(query, row[:1]).fetchone()[0]
-            return count
+            return _worker(connection.execute(f"{_SELECT_WORKERS} WHERE worker_id = ?", row[:1]).fetchone())
 
         return self._write(record, is_relaxed=True, is_one_statement=False)
 
+    def change_worker(self, worker_id: str, *, is_draining: bool | None = None, left_at: float | None = None) -> bool:
+        statement = (
+            "UPDATE workers SET is_draining = COALESCE(?2, is_draining), left_at = COALESCE(?3, left_at)"
+            " WHERE worker_id = ?1"
+        )
+        return self._change_one(statement, (worker_id, is_draining, left_at))
+
+    def want_inventory(self, worker_id: str) -> None:
+        self._change_one("UPDATE workers SET inventory_wanted = inventory_wanted + 1 WHERE worker_id = ?", (worker_id,))
+
+    def finish_inventory(self, worker_id: str, wanted: int) -> None:
+        statement = "UPDATE workers SET inventory_done = MAX(inventory_done, ?2) WHERE worker_id = ?1"
+        self._change_one(statement, (worker_id, wanted))
+
+    def forget_worker(self, worker_id: str) -> None:
+        self._change_one("DELETE FROM workers WHERE worker_id = ?", (worker_id,))
+
     def list_workers(self) -> list[WorkerRecord]:
-        statement = "SELECT worker_id, heartbeat_count, heartbeat, is_draining FROM workers ORDER BY worker_id"
-        return [
-            worker_from_document(
-                {
-                    "worker_id": worker_id,
-                    "heartbeat_count": count,
-                    "heartbeat": _decode(heartbeat),
-                    "is_draining": bool(is_draining),
-                }
-            )
-            for worker_id, count, heartbeat, is_draining in self._rows(statement)
-        ]
+        return [_worker(row) for row in self._rows(f"{_SELECT_WORKERS} ORDER BY worker_id")]
+
+    # --- jobs ---
+
+    def put_jobs(self, jobs: Sequence[JobRecord]) -> None:
+        rows = [(job.name, _encode(dict(job.status))) for job in jobs]
+        self._change_many("INSERT OR REPLACE INTO jobs VALUES (?, ?)", rows, is_relaxed=True)
+
+    def list_jobs(self) -> list[JobRecord]:
+        rows = self._rows("SELECT name, status FROM jobs ORDER BY name")
+        return [JobRecord(name, _decode(status)) for name, status in rows]
 
     # --- lease ---
 
@@ -235,6 +340,10 @@ class SqliteStore:
         )
         return self._change_one(statement, (*values, expected.epoch, expected.renewals))
 
+    def reading(self, level: ReadLevel) -> SqliteStore:  # noqa: ARG002
+        """Every read of one database file is linearizable."""
+        return self
+
     def close(self) -> None:
         # A reading connection goes with its thread: closing one that another thread is using would end the process.
         self._commits.close()
@@ -244,10 +353,9 @@ class SqliteStore:
     def _prepare(self, connection: sqlite3.Connection) -> None:
         """Make the tables, or bring those of an earlier release up to date, once, whichever master comes first."""
         version = connection.execute("PRAGMA user_version").fetchone()[0]
-        steps = {0: _SCHEMA, 1: _FROM_SCHEMA_1, SCHEMA_VERSION: ""}
-        if version not in steps:
+        if version not in _STEPS:
             raise MetadataUnavailable(f"{self._path} has schema {version}; this release knows schema {SCHEMA_VERSION}")
-        for statement in steps[version].split(";"):
+        for statement in _statements(_STEPS[version]):
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
@@ -276,6 +384,18 @@ class SqliteStore:
 
         if rows:
             self._write(change, is_relaxed=is_relaxed, is_one_statement=len(rows) == 1)
+
+    def _change_each(self, statement: str, rows: Sequence[Sequence[Any]]) -> list[bool]:
+        """The statement once for each of the rows, in one transaction; for each, whether it changed a row."""
+
+        def change(connection: sqlite3.Connection) -> list[bool]:
+            return [connection.execute(statement, row).rowcount == 1 for row in rows]
+
+        return self._write(change, is_one_statement=len(rows) == 1) if rows else []
+
+    def _chunks(self, where: str, *values: Any) -> list[Chunk]:
+        statement = f"SELECT {_CHUNK_COLUMNS} FROM chunks WHERE {where}"  # noqa: S608 - constants of this module
+        return [_chunk(row) for row in self._rows(statement, *values)]
 
     def _rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         try:
@@ -311,6 +431,16 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
             return
 
 
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a script one by one; `executescript` would end the transaction."""
+    statement = ""
+    for line in script.splitlines():
+        statement += line + "\n"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
 def _file_row(file: File) -> tuple[Any, ...]:
     body = _encode(file_to_document(file))
     due_at = min(file.due_at, NEVER)
@@ -319,7 +449,35 @@ def _file_row(file: File) -> tuple[Any, ...]:
 
 def _chunk_row(chunk: Chunk) -> tuple[Any, ...]:
     replicas, doubtful = _encode(chunk.replicas), _encode(chunk.doubtful)
-    return chunk.version_id, chunk.index, chunk.size_bytes, chunk.checksum, replicas, chunk.owed, doubtful
+    return (
+        chunk.version_id,
+        chunk.index,
+        chunk.revision,
+        chunk.size_bytes,
+        chunk.checksum,
+        replicas,
+        len(chunk.replicas),
+        chunk.owed,
+        doubtful,
+    )
+
+
+def _chunk(row: tuple[Any, ...]) -> Chunk:
+    version_id, index, size, checksum, replicas, owed, doubtful, revision = row
+    return Chunk(version_id, index, size, checksum, tuple(_decode(replicas)), owed, tuple(_decode(doubtful)), revision)
+
+
+def _chunk_key(chunk_id: str) -> tuple[str, int]:
+    """The primary key of a chunk; of "", one that is below all others."""
+    version_id, _, index = chunk_id.partition("-")
+    return version_id, int(index, 16) if index else -1
+
+
+def _worker(row: tuple[Any, ...]) -> WorkerRecord:
+    worker_id, count, heartbeat, is_draining, left_at, wanted, done = row
+    return WorkerRecord(
+        worker_id, Heartbeat.from_json(_decode(heartbeat)), count, bool(is_draining), left_at, wanted, done
+    )
 
 
 def _upload_row(upload: Upload) -> tuple[Any, ...]:

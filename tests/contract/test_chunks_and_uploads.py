@@ -20,13 +20,13 @@ V = hex_id("v")
 def test_chunks_come_back_in_the_order_of_their_indexes(store: MetadataStore) -> None:
     indexes = [0, 1, 2, 9, 10, 11, 99, 100, 255, 256, 65535, 65536, 2**31, MAX_CHUNK_INDEX]
     chunks = [make_chunk(V, index, replicas=("worker_2", "worker_1"), owed=1) for index in indexes]
-    store.put_chunks(random.Random(1).sample(chunks, len(chunks)))
+    store.insert_chunks(random.Random(1).sample(chunks, len(chunks)))
     assert store.list_chunks(V, 0, 1000) == chunks
 
 
 def test_chunks_are_paged_by_index(store: MetadataStore) -> None:
     chunks = [make_chunk(V, index) for index in range(0, 600, 2)]
-    store.put_chunks(chunks)
+    store.insert_chunks(chunks)
     found, start = [], 0
     while page := store.list_chunks(V, start, 128):
         assert len(page) <= 128
@@ -39,9 +39,9 @@ def test_chunks_are_paged_by_index(store: MetadataStore) -> None:
 
 
 def test_writing_a_chunk_again_replaces_it(store: MetadataStore) -> None:
-    store.put_chunks([make_chunk(V, 0, replicas=("worker_1",), owed=2), make_chunk(V, 1)])
+    store.insert_chunks([make_chunk(V, 0, replicas=("worker_1",), owed=2), make_chunk(V, 1)])
     changed = make_chunk(V, 0, replicas=("worker_2", "worker_3"), owed=1)
-    store.put_chunks([changed])
+    store.insert_chunks([changed])
     assert store.list_chunks(V, 0, 10) == [changed, make_chunk(V, 1)]
 
 
@@ -60,7 +60,7 @@ def test_inserting_a_chunk_leaves_one_that_is_there_as_it_is(store: MetadataStor
 
 def test_writing_no_chunks_is_no_error(store: MetadataStore) -> None:
     store.insert_chunks([])
-    store.put_chunks([])
+    store.insert_chunks([])
     store.delete_chunks(V, [])
     assert store.list_chunks(V, 0, 10) == []
 
@@ -68,7 +68,7 @@ def test_writing_no_chunks_is_no_error(store: MetadataStore) -> None:
 def test_versions_do_not_see_each_others_chunks(store: MetadataStore) -> None:
     neighbours = ["0" * 32, "0" * 31 + "1", "f" * 32, "f" * 31 + "e"]
     for version_id in neighbours:
-        store.put_chunks([make_chunk(version_id, index) for index in range(3)])
+        store.insert_chunks([make_chunk(version_id, index) for index in range(3)])
     for version_id in neighbours:
         assert store.list_chunks(version_id, 0, 10) == [make_chunk(version_id, index) for index in range(3)]
     store.delete_chunks(neighbours[0], [0, 1, 2])
@@ -77,14 +77,14 @@ def test_versions_do_not_see_each_others_chunks(store: MetadataStore) -> None:
 
 
 def test_only_the_named_chunks_are_deleted_and_deleting_twice_is_harmless(store: MetadataStore) -> None:
-    store.put_chunks([make_chunk(V, index) for index in range(5)])
+    store.insert_chunks([make_chunk(V, index) for index in range(5)])
     for _ in range(2):
         store.delete_chunks(V, [1, 3, 77])
         assert [chunk.index for chunk in store.list_chunks(V, 0, 10)] == [0, 2, 4]
 
 
 def test_a_thousand_chunks_are_written_and_deleted_at_once(store: MetadataStore) -> None:
-    store.put_chunks([make_chunk(V, index) for index in range(1000)])
+    store.insert_chunks([make_chunk(V, index) for index in range(1000)])
     assert len(store.list_chunks(V, 0, 2000)) == 1000
     store.delete_chunks(V, range(999))
     assert [chunk.index for chunk in store.list_chunks(V, 0, 10)] == [999]
@@ -92,9 +92,9 @@ def test_a_thousand_chunks_are_written_and_deleted_at_once(store: MetadataStore)
 
 def test_owed_replicas_are_counted_as_they_come_and_go(store: MetadataStore) -> None:
     assert store.owed() == Owed(0, 0)
-    store.put_chunks([make_chunk(V, 0, owed=2), make_chunk(V, 1, owed=1), make_chunk(V, 2, owed=0)])
+    store.insert_chunks([make_chunk(V, 0, owed=2), make_chunk(V, 1, owed=1), make_chunk(V, 2, owed=0)])
     assert store.owed() == Owed(2, 3)
-    store.put_chunks([make_chunk(V, 0, owed=0)])
+    store.insert_chunks([make_chunk(V, 0, owed=0)])
     assert store.owed() == Owed(1, 1)
     store.delete_chunks(V, [1])
     assert store.owed() == Owed(0, 0)

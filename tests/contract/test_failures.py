@@ -203,7 +203,7 @@ number = 0
 while True:
     file = make_file(f"f{number}", seed=f"{sys.argv[2]} {number}")
     store.insert_file(replace(file, path=f"{sys.argv[2]} {number}"))
-    store.put_chunks([make_chunk(file.file_id, index) for index in range(50)])
+    store.insert_chunks([make_chunk(file.file_id, index) for index in range(50)])
     store.replace_file(next_revision(replace(file, path=f"{sys.argv[2]} {number}"), modified_at="acknowledged"))
     print(number, flush=True)
     number += 1

@@ -130,7 +130,7 @@ def test_uploads_are_opened_once_and_changed_by_one(connect: Connect) -> None:
 def test_chunks_of_many_uploads_are_written_side_by_side(connect: Connect) -> None:
     def write(store: MetadataStore, number: int) -> bool:
         for start in range(0, 100, 25):
-            store.put_chunks([make_chunk(hex_id(number), index, owed=1) for index in range(start, start + 25)])
+            store.insert_chunks([make_chunk(hex_id(number), index, owed=1) for index in range(start, start + 25)])
         return True
 
     race(connect, write)
@@ -147,7 +147,7 @@ def test_many_threads_on_one_store_do_not_disturb_each_other(connect: Connect) -
         for number in range(150):
             version_id = hex_id((thread, number))
             store.insert_chunks([make_chunk(version_id, 0)])
-            store.put_chunks([make_chunk(version_id, 1), make_chunk(version_id, 2)])
+            store.insert_chunks([make_chunk(version_id, 1), make_chunk(version_id, 2)])
             store.delete_chunks(version_id, [1])
 
     run_together([lambda thread=thread: write(thread) for thread in range(MASTERS)])

@@ -8,6 +8,7 @@ import pytest
 
 from common.errors import MetadataUnavailable
 from common.records import Target
+from common.settings import MasterSettings
 from master_node.membership import ALIVE, DEAD, SUSPECT, Membership
 from master_node.store.base import MetadataStore
 from master_node.store.sqlite import SqliteStore
@@ -19,7 +20,8 @@ SUSPECT_SECONDS, DEAD_SECONDS = 6.0, 15.0
 
 def membership(store: MetadataStore, now: float = 0.0) -> tuple[Membership, ManualClock]:
     clock = ManualClock(now)
-    return Membership(store, clock, suspect_seconds=SUSPECT_SECONDS, dead_seconds=DEAD_SECONDS), clock
+    settings = MasterSettings(suspect_seconds=SUSPECT_SECONDS, dead_seconds=DEAD_SECONDS)
+    return Membership(store, clock, settings, lambda: 0.0, lambda: ("worker_1", "worker_2", "worker_3")), clock
 
 
 def pass_time(one: Membership, clock: ManualClock, seconds: float) -> None:

@@ -98,9 +98,7 @@ class Master:
         self.urls = {f"worker_{number}": make_heartbeat(number).url for number in range(1, 6)}
         self.configured = {f"worker_{number}" for number in range(1, 6)}
         self.election = Election(name, watched, clock, lease_seconds or settings.lease_seconds)
-        self.membership = Membership(
-            watched, clock, suspect_seconds=settings.suspect_seconds, dead_seconds=settings.dead_seconds
-        )
+        self.membership = Membership(watched, clock, settings, self.election.clock_seconds, lambda: self.configured)
         self.uploads = Uploads(store, self.membership, self.election, CLUSTER, clock, rng)
         self.committer = Committer(store, self.election, settings, clock)
         self.catalog = Catalog(store, self.membership, self.election, settings, clock, rng)
