@@ -49,9 +49,11 @@ def read_back(client: GatewayClient, manifest: Manifest, report: Report, seconds
     report.numbers["paths read back"] = len(manifest.paths())
 
 
-def wait_until_healed(cluster: TestCluster, report: Report, seconds: float) -> None:
-    """Wait until records and disks agree and every chunk has exactly its factor of good replicas, else a violation."""
-    begin = time.monotonic()
+def wait_until_healed(cluster: TestCluster, report: Report, begin: float, seconds: float) -> None:
+    """Wait until records and disks agree and every chunk has exactly its factor of good replicas, else a violation.
+
+    begin: the monotonic time of the last fault.
+    """
     with opened_store(cluster) as store:
         while found := differences(cluster, store):
             if time.monotonic() - begin > seconds:

@@ -6,6 +6,8 @@ import contextlib
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from typing import Any
 from common.settings import SECTIONS
 from tests.chaos.checker import read_back, wait_until_healed
 from tests.chaos.faults import Fault
-from tests.chaos.manifest import Manifest
+from tests.chaos.manifest import ABSENT, Change, Manifest, Outcome, make_content
 from tests.chaos.report import Report
 from tests.chaos.workload import Load, Workload
 from tests.support.client import GatewayClient
@@ -52,9 +54,18 @@ _QUICK_WAITS: Settings = {
 }
 
 
+@contextlib.contextmanager
+def plain_cluster(home: Path, settings: Settings) -> Iterator[TestCluster]:
+    """Nothing but the cluster, on the loopback."""
+    yield TestCluster(home, settings=settings)
+
+
 @dataclass(frozen=True)
 class Scenario:
-    """faults: their numbers in docs/faults.md. settings: on top of those of every scenario."""
+    """faults: their numbers in docs/faults.md. settings: on top of those of every scenario.
+
+    build: makes the cluster, not yet started, and whatever it stands on. cannot_run: why not on this machine.
+    """
 
     name: str
     faults: str
@@ -62,7 +73,7 @@ class Scenario:
     run: Callable[[Run], None]
     seconds: float = 60.0
     settings: Settings = field(default_factory=dict)
-    variables: Mapping[str, str] = field(default_factory=dict)
+    build: Callable[[Path, Settings], AbstractContextManager[TestCluster]] = plain_cluster
     cannot_run: Callable[[], str] = lambda: ""
 
 
@@ -77,10 +88,44 @@ class Run:
     rng: random.Random
     seconds: float
     is_quick: bool
+    calm_since: float = field(default_factory=time.monotonic)
 
     @property
     def chunk_size(self) -> int:
         return self.cluster.config.cluster.chunk_size_bytes
+
+    def settle(self) -> None:
+        """Wait until nothing is left to heal."""
+        wait_until_healed(self.cluster, self.report, time.monotonic(), HEAL_SECONDS)
+
+    def store(self, path: str, size: int) -> dict[str, Any]:
+        """Put a file that the manifest knows, while nothing is wrong; returns its JSON."""
+        content = make_content(size, f"{path} {self.rng.random()}")
+        change = Change("create", ((path, content),))
+        self.manifest.begin(change)
+        file = self.client.stored(path, content.read())
+        self.manifest.end(change, Outcome.ACKNOWLEDGED)
+        self.report.count("create: acknowledged", written=size)
+        return file
+
+    def store_many(self, prefix: str, count: int, size: int) -> list[dict[str, Any]]:
+        """As `store`, several at once."""
+        with ThreadPoolExecutor(8) as pool:
+            return list(pool.map(lambda number: self.store(f"{prefix}/{number:05d}", size), range(count)))
+
+    def delete(self, path: str, file: Mapping[str, Any], *, permanent: bool = True) -> None:
+        """Delete a file that `store` made; must be answered."""
+        change = Change("delete", ((path, ABSENT),))
+        self.manifest.begin(change)
+        answer = self.client.delete(file["file_id"], permanent=permanent)
+        assert answer.status_code == 200, answer.text
+        self.manifest.end(change, Outcome.ACKNOWLEDGED)
+        self.report.count("delete: acknowledged")
+
+    def require(self, is_kept: bool, promise: str) -> None:
+        """A promise of the scenario's own."""
+        if not is_kept:
+            self.report.violation(promise)
 
     def load(self, **changes: Any) -> Workload:
         """Writers and readers to run beside the faults."""
@@ -89,9 +134,11 @@ class Run:
 
     def strike(self, fault: Fault) -> None:
         self.report.fault(fault.name, fault.strike())
+        self.calm_since = time.monotonic()
 
     def heal(self, fault: Fault) -> None:
         fault.heal()
+        self.calm_since = time.monotonic()
         self.report.say(f"healed: {fault.name}")
 
     def drive(self, lanes: Sequence[Lane]) -> None:
@@ -150,12 +197,14 @@ def run_scenario(
         return report
     settings = make_settings(scenario, is_quick)
     report.settings = _told(settings)
-    cluster = TestCluster(home / "cluster", settings=settings, variables=scenario.variables)
-    manifest = Manifest(home / "manifest.jsonl")
-    client = GatewayClient(cluster.base_url)
     rng = random.Random(seed)
-    run = Run(cluster, client, manifest, report, rng, seconds or scenario.seconds, is_quick)
-    with contextlib.closing(manifest), _running(cluster):
+    with (
+        contextlib.closing(Manifest(home / "manifest.jsonl")) as manifest,
+        scenario.build(home / "cluster", settings) as cluster,
+        _running(cluster),
+    ):
+        client = GatewayClient(cluster.base_url, cluster.client_headers)
+        run = Run(cluster, client, manifest, report, rng, seconds or scenario.seconds, is_quick)
         scenario.run(run)
         check_everything(run)
     return report
@@ -164,9 +213,9 @@ def run_scenario(
 def check_everything(run: Run) -> None:
     """After the last fault: all nodes back, every path right, every chunk healed within the promised time."""
     run.cluster.restart_ended()
-    run.report.say("every node is back; all that was acknowledged is read")
+    run.report.say("every node is back; what was acknowledged is read")
     read_back(run.client, run.manifest, run.report, HEAL_SECONDS)
-    wait_until_healed(run.cluster, run.report, HEAL_SECONDS)
+    wait_until_healed(run.cluster, run.report, run.calm_since, HEAL_SECONDS)
     run.report.numbers["operations acknowledged"] = run.manifest.acknowledged
     run.report.numbers["operations whose answer was lost"] = run.manifest.lost
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from tests.chaos.clients import CLIENT_SCENARIOS
 from tests.chaos.kills import KILL_SCENARIOS
+from tests.chaos.rot import ROT_SCENARIOS
 from tests.chaos.running import Scenario
 
-SCENARIOS: dict[str, Scenario] = {scenario.name: scenario for scenario in (*KILL_SCENARIOS,)}
+SCENARIOS: dict[str, Scenario] = {
+    scenario.name: scenario for scenario in (*KILL_SCENARIOS, *ROT_SCENARIOS, *CLIENT_SCENARIOS)
+}

@@ -157,11 +157,16 @@ class TestCluster:
 
     # --- what can be seen from outside ---
 
+    @property
+    def client_headers(self) -> dict[str, str]:
+        """What a request to the gateway must carry."""
+        key = self.config.gateway.api_key
+        return {"Authorization": f"Bearer {key}"} if key else {}
+
     def state(self) -> dict[str, Any]:
         """The answer of /cluster."""
-        key = self.config.gateway.api_key
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        state: dict[str, Any] = requests.get(f"{self.base_url}/cluster", headers=headers, timeout=30).json()
+        answer = requests.get(f"{self.base_url}/cluster", headers=self.client_headers, timeout=30)
+        state: dict[str, Any] = answer.json()
         return state
 
     def chunk_files(self, worker_id: str) -> dict[str, Path]:
