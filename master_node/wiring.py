@@ -47,7 +47,7 @@ def build_master(config: Config, master_id: str) -> Service:
     )
     jobs = JobRunner([garbage], election, log, settings.job_interval_seconds)
     services = MasterServices(
-        uploads=Uploads(store, membership, election, config.cluster, clock, rng),
+        uploads=Uploads(store, membership, election, config.cluster, clock, rng, lambda: config.workers),
         committer=committer,
         catalog=Catalog(store, membership, election, settings, clock, rng),
         membership=membership,
