@@ -65,7 +65,7 @@ class _Workers:
         self._pool = HttpPool({})
         stack.callback(self._pool.close)
         self._executor = stack.enter_context(ThreadPoolExecutor(8))
-        self.stragglers = Stragglers(self.clock, 0.2, 100)
+        self.stragglers = Stragglers(self.clock, 1.0, 100)
         stack.callback(lambda: self.stragglers.close())
 
     def add(self, *behaviours: Behaviour) -> None:
