@@ -12,7 +12,7 @@ from typing import Any
 from common import checksums
 from common.checksums import Buffer
 from common.errors import ChunkCorrupt
-from common.http import Abort, HttpPool
+from common.http import Abort, Begun, HttpPool
 from common.records import take, take_objects
 
 CHECKSUM_HEADER = "X-DFS-Checksum"
@@ -40,24 +40,30 @@ class WorkerClient:
 
     def __init__(self, pool: HttpPool, *, timeout_seconds: float) -> None:
         self._pool = pool
-        self._timeout_seconds = timeout_seconds
+        self.timeout_seconds = timeout_seconds
 
     def put_chunk(self, url: str, chunk_id: str, chunk: Buffer, checksum: str, abort: Abort | None = None) -> None:
         """Store one replica; returns once it is on the worker's disk. Repeating it is safe."""
-        headers = {
-            CHECKSUM_HEADER: checksum,
-            "Content-Type": "application/octet-stream",
-            "Content-Length": str(len(chunk)),
-        }
         with self._pool.call(
             "PUT",
             f"{url}/chunks/{chunk_id}",
-            timeout_seconds=self._timeout_seconds,
-            headers=headers,
+            timeout_seconds=self.timeout_seconds,
+            headers=_put_headers(chunk, checksum),
             body=chunk,
             abort=abort,
         ) as answer:
             answer.read()
+
+    def begin_put_chunk(self, url: str, chunk_id: str, chunk: Buffer, checksum: str, abort: Abort) -> Begun | None:
+        """Send a replica over a connection that is open, None where there is none; the answer is read later."""
+        return self._pool.begin(
+            "PUT",
+            f"{url}/chunks/{chunk_id}",
+            timeout_seconds=self.timeout_seconds,
+            headers=_put_headers(chunk, checksum),
+            body=chunk,
+            abort=abort,
+        )
 
     def get_blocks(
         self,
@@ -80,7 +86,7 @@ class WorkerClient:
         if start or len(view) != size_bytes:
             headers["Range"] = f"bytes={start}-{start + len(view) - 1}"
         with self._pool.call(
-            "GET", f"{url}/chunks/{chunk_id}", timeout_seconds=self._timeout_seconds, headers=headers, abort=abort
+            "GET", f"{url}/chunks/{chunk_id}", timeout_seconds=self.timeout_seconds, headers=headers, abort=abort
         ) as answer:
             digests = _decode_digests(answer.headers.get(DIGESTS_HEADER))
             if answer.read_into(view) != len(view):
@@ -128,9 +134,17 @@ class WorkerClient:
             headers[EPOCH_HEADER] = str(epoch)
         encoded = json.dumps(body or {}).encode()
         with self._pool.call(
-            method, url, timeout_seconds=self._timeout_seconds, headers=headers, body=encoded
+            method, url, timeout_seconds=self.timeout_seconds, headers=headers, body=encoded
         ) as answer:
             return answer.json()
+
+
+def _put_headers(chunk: Buffer, checksum: str) -> dict[str, str]:
+    return {
+        CHECKSUM_HEADER: checksum,
+        "Content-Type": "application/octet-stream",
+        "Content-Length": str(len(chunk)),
+    }
 
 
 def encode_digests(digests: bytes) -> str:

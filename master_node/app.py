@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from flask import Flask
@@ -11,17 +11,15 @@ from flask import Flask
 from common.auth import ClusterSecret
 from common.calls import Answer, Call, json_answer
 from common.edge import Edge, internal_guard
-from common.errors import InvalidRequest, VersionUnknown, WorkerUnknown
+from common.errors import InvalidRequest, VersionUnknown
 from common.logs import EventLog
 from common.master_client import Located, MapPart
-from common.records import Checksum, Heartbeat, StoredChunk, is_version_id, take, take_objects
+from common.records import Checksum, StoredChunk, is_version_id, take, take_objects
 from master_node.catalog import MAX_CHUNK_PAGE, Catalog, Expected, read_level
+from master_node.cluster_routes import ClusterServices, add_cluster_routes
 from master_node.commit import CommitRequest, Committer
-from master_node.election import Election
 from master_node.listing import DEFAULT_LIMIT, MAX_LIMIT, ListingQuery
-from master_node.membership import Membership
 from master_node.model import ACTIVE, DELETED, Preconditions
-from master_node.report import ClusterReport
 from master_node.store.base import ReadLevel
 from master_node.uploads import Uploads
 
@@ -33,10 +31,7 @@ class MasterServices:
     uploads: Uploads
     committer: Committer
     catalog: Catalog
-    membership: Membership
-    election: Election
-    report: ClusterReport
-    knows_worker: Callable[[str], bool]
+    cluster: ClusterServices
 
 
 def create_app(node_id: str, services: MasterServices, secret: ClusterSecret, log: EventLog) -> Flask:
@@ -45,7 +40,7 @@ def create_app(node_id: str, services: MasterServices, secret: ClusterSecret, lo
     edge = Edge(app, log, internal_guard(secret))
     _add_upload_routes(edge, services, log)
     _add_file_routes(edge, services)
-    _add_cluster_routes(edge, services)
+    add_cluster_routes(edge, services.cluster)
     return app
 
 
@@ -141,23 +136,6 @@ def _add_file_routes(edge: Edge, services: MasterServices) -> None:
         limit = call.number("limit", MAX_CHUNK_PAGE, MAX_CHUNK_PAGE, minimum=1)
         chunks = services.catalog.list_chunks(version_id, start, limit, _level(call))
         return json_answer({"chunks": [chunk.to_json() for chunk in chunks]})
-
-
-def _add_cluster_routes(edge: Edge, services: MasterServices) -> None:
-    @edge.route("POST", "/heartbeat/<worker_id>")
-    def receive_heartbeat(call: Call, worker_id: str) -> Answer:
-        if not services.knows_worker(worker_id):
-            raise WorkerUnknown(f"{worker_id} is not in this master's configuration", worker_id=worker_id)
-        services.membership.receive(worker_id, Heartbeat.from_json(call.json()))
-        return json_answer({"worker_id": worker_id, "epoch": services.election.leadership().epoch})
-
-    @edge.route("GET", "/current_leader")
-    def current_leader(_call: Call) -> Answer:
-        return json_answer(asdict(services.election.leadership()))
-
-    @edge.route("GET", "/cluster")
-    def cluster(_call: Call) -> Answer:
-        return json_answer(services.report.to_json())
 
 
 def _map_part(call: Call) -> MapPart:
