@@ -172,9 +172,12 @@ class MasterClient:
         """{"jobs": [...]}: every job with its state, progress and last error."""
         return self._call("GET", "/jobs")
 
-    def start_fsck(self) -> dict[str, Any]:
-        """Have the leader compare all records with all disks; a check that runs already goes on."""
-        return self._call("POST", "/fsck")
+    def start_fsck(self, is_verifying: bool = False) -> dict[str, Any]:
+        """Have the leader compare all records with all disks; a check that runs already goes on.
+
+        is_verifying: have every chunk's bytes read and verified, too.
+        """
+        return self._call("POST", "/fsck?verify=true" if is_verifying else "/fsck")
 
     def fsck(self) -> dict[str, Any]:
         """How far the last check is, and what it found."""

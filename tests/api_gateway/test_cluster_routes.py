@@ -25,6 +25,7 @@ ANSWERS: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/workers/worker_3/undrain"): {"worker_id": "worker_3", "state": "alive"},
     ("GET", "/jobs"): {"jobs": [{"name": "repair"}]},
     ("POST", "/fsck"): {"state": "wanted"},
+    ("POST", "/fsck?verify=true"): {"state": "wanted", "is_verifying": True},
     ("GET", "/fsck"): {"state": "done"},
 }
 
@@ -63,6 +64,7 @@ def client(master: TinyServer) -> Iterator[FlaskClient]:
         ("POST", "/workers/worker_3/undrain", 200),
         ("GET", "/jobs", 200),
         ("POST", "/fsck", 202),
+        ("POST", "/fsck?verify=true", 202),
         ("GET", "/fsck", 200),
     ],
 )
