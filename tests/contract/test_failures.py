@@ -19,7 +19,8 @@ from master_node.model import JobRecord, Lease
 from master_node.store import mongo, mongo_calls, sqlite
 from master_node.store.base import Holding, KeyTaken, MetadataStore, ReadLevel
 from master_node.store.mongo import open_mongo_store
-from master_node.store.sqlite import SqliteStore, _file_row
+from master_node.store.sqlite import SqliteStore
+from master_node.store.sqlite_rows import file_row
 from tests.support.metadata import hex_id, make_chunk, make_file, make_heartbeat, make_upload, next_revision
 from tests.support.threads import run_together
 
@@ -158,7 +159,7 @@ def test_a_database_of_the_first_schema_is_brought_up_to_date(tmp_path: Path) ->
             " due_at REAL NOT NULL, pending_bytes INTEGER NOT NULL, body TEXT NOT NULL)"
         )
         connection.execute("CREATE INDEX files_due ON files (due_at, pending_bytes) WHERE due_at < 1e15")
-        connection.executemany("INSERT INTO files VALUES (?, ?, ?, ?, ?, ?)", [_file_row(file) for file in files])
+        connection.executemany("INSERT INTO files VALUES (?, ?, ?, ?, ?, ?)", [file_row(file) for file in files])
         connection.execute("PRAGMA user_version = 1")
     connection.close()
     for store in run_together([lambda: SqliteStore(path) for _ in range(3)]):
@@ -218,7 +219,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from master_node.store.base import KeyTaken
-from master_node.store.sqlite import SqliteStore, _file_row
+from master_node.store.sqlite import SqliteStore
+from master_node.store.sqlite_rows import file_row
 from tests.support.metadata import make_file, make_chunk, next_revision
 store = SqliteStore(Path(sys.argv[1]))
 number = 0
