@@ -102,7 +102,7 @@ class WorkerClient:
     @contextlib.contextmanager
     def open_chunk(self, url: str, chunk_id: str) -> Iterator[Answer]:
         """A whole replica as it comes; nothing of it is verified."""
-        with self._pool.call("GET", f"{url}/chunks/{chunk_id}", timeout_seconds=self._timeout_seconds) as answer:
+        with self._pool.call("GET", f"{url}/chunks/{chunk_id}", timeout_seconds=self.timeout_seconds) as answer:
             yield answer
 
     def verify_chunk(self, url: str, chunk_id: str) -> bool:
