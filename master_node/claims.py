@@ -26,14 +26,17 @@ class Claims:
 
     def claim(self, chunk_ids: Iterable[str]) -> set[str]:
         """Those of these chunks that nobody works on; they are the caller's until given back."""
+        # Before the lock is taken: what makes the ids may ask for claims itself.
+        wanted = set(chunk_ids)
         with self._lock:
-            free = {chunk_id for chunk_id in chunk_ids if chunk_id not in self._claimed}
+            free = wanted - self._claimed
             self._claimed |= free
         return free
 
     def give_back(self, chunk_ids: Iterable[str]) -> None:
+        finished = set(chunk_ids)
         with self._lock:
-            self._claimed.difference_update(chunk_ids)
+            self._claimed -= finished
 
     def is_claimed(self, chunk_id: str) -> bool:
         with self._lock:
@@ -41,11 +44,11 @@ class Claims:
 
     def note_unanswered(self, chunk_ids: Iterable[str], worker_id: str) -> None:
         """An order about these was not answered: the worker may still carry it out, for a while."""
-        now = self._clock.monotonic()
+        now, asked = self._clock.monotonic(), list(chunk_ids)
         with self._lock:
             while self._unanswered and next(iter(self._unanswered.values())) <= now:
                 self._unanswered.popitem(last=False)
-            for chunk_id in chunk_ids:
+            for chunk_id in asked:
                 self._unanswered[chunk_id, worker_id] = now + UNANSWERED_SECONDS
                 self._unanswered.move_to_end((chunk_id, worker_id))
 
