@@ -57,7 +57,7 @@ def build_master(config: Config, master_id: str) -> Service:
     watch = Watch(election, membership, roster, runner.wake, log, min(settings.lease_seconds / 4, 1.0))
     board = JobBoard(store, membership)
     services = MasterServices(
-        uploads=Uploads(store, membership, election, config.cluster, clock, rng),
+        uploads=Uploads(store, membership, election, config.cluster, clock, rng, roster.worker_ids),
         committer=committer,
         catalog=Catalog(store, membership, election, settings, clock, rng),
         cluster=ClusterServices(
