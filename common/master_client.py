@@ -175,7 +175,7 @@ class MasterClient:
     def start_fsck(self, is_verifying: bool = False) -> dict[str, Any]:
         """Have the leader compare all records with all disks; a check that runs already goes on.
 
-        is_verifying: have every chunk's bytes read and verified, too.
+        is_verifying: every replica is read again, too.
         """
         return self._call("POST", "/fsck?verify=true" if is_verifying else "/fsck")
 
