@@ -12,7 +12,7 @@ from typing import Any
 
 from common.clock import Clock
 from common.logs import EventLog
-from common.settings import MasterSettings
+from common.settings import MAX_REPLICATION_FACTOR, MasterSettings
 from master_node.copy_plans import CopyPlan, plan_move_to
 from master_node.copying import Copier
 from master_node.election import Election
@@ -22,7 +22,6 @@ from master_node.passes import PAGE
 from master_node.pipeline import CopyPipeline
 from master_node.rates import RateLimit
 from master_node.store.base import Holding, MetadataStore
-from master_node.uploads import MAX_REPLICATION_FACTOR
 
 LEAST_SHARE = 0.9
 # Heartbeats after which a worker's own numbers show what was moved before them.

@@ -12,6 +12,7 @@ from typing import Any
 
 from common.clock import Clock
 from common.logs import EventLog
+from common.settings import MAX_REPLICATION_FACTOR
 from master_node.copy_plans import plan_copy
 from master_node.copying import Copier
 from master_node.election import Election
@@ -20,7 +21,6 @@ from master_node.membership import Membership
 from master_node.passes import Walk
 from master_node.pipeline import CopyPipeline
 from master_node.store.base import MetadataStore
-from master_node.uploads import MAX_REPLICATION_FACTOR
 
 
 class Repair:
