@@ -116,7 +116,7 @@ class GatewaySettings:
     )
     worker_timeout_seconds: float = setting(10.0, "silence after which a worker's call is given up", minimum=0.1)
     straggler_seconds: float = setting(
-        0.5, "least time the last replicas get once the write quorum is reached", minimum=0.0
+        0.5, "how long replicas that are late may go on once their write is acknowledged", minimum=0.0
     )
     avoid_seconds: float = setting(10.0, "how long a worker that failed a call is asked last", minimum=0.0)
     master_deadline_seconds: float = setting(15.0, "time in which some master must answer", minimum=0.5)

@@ -8,8 +8,9 @@ because a worker is down, is put off and tried again; records go only when every
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from common.clock import Clock
 from common.errors import DFSError, StaleEpoch
@@ -64,6 +65,7 @@ class GarbageCollector:
         self._clock = clock
         self._log = log
         self._knows_worker = knows_worker
+        self._freed_versions = self._freed_bytes = 0
         self._claims = claims or Claims(clock)
         self._kinds = deque((self._next_file, self._next_aborted, self._next_idle, self._next_committed))
 
@@ -75,6 +77,10 @@ class GarbageCollector:
             if self._kinds[0](now, epoch):
                 return Progress.BUSY
         return Progress.IDLE
+
+    def describe(self) -> Mapping[str, Any]:
+        """Counted since this master's start."""
+        return {"freed_versions": self._freed_versions, "freed_bytes": self._freed_bytes}
 
     def _next_file(self, now: float, epoch: int) -> bool:
         files = self._store.find_due_files(now, 1)
@@ -127,6 +133,8 @@ class GarbageCollector:
             self._committer.mark_committed(upload, file.file_id)
         if self._free_recorded_chunks(version_id, epoch):
             self._change_file(file.file_id, lambda present: model.without_version(present, version_id))
+            self._freed_versions += 1
+            self._freed_bytes += old.version.size_bytes
             self._log.info("version_freed", file_id=file.file_id, version_id=version_id, bytes=old.version.size_bytes)
         else:
             self._change_file(file.file_id, lambda present: model.postponed(present, now + RETRY_SECONDS))

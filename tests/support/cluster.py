@@ -28,7 +28,7 @@ READY_SECONDS = 60.0
 
 Sections = Mapping[str, Mapping[str, Any]]
 
-_QUICK: dict[str, dict[str, Any]] = {
+QUICK: dict[str, dict[str, Any]] = {
     "cluster": {"chunk_size_bytes": 64 * KIB, "listen_address": "127.0.0.1"},
     "gateway": {
         "worker_timeout_seconds": 3,
@@ -125,10 +125,10 @@ class TestCluster:
     def resume(self, node_id: str) -> None:
         os.killpg(self.node(node_id).process.pid, signal.SIGCONT)
 
-    def restart(self, node_id: str) -> None:
-        """Start a node that has ended, and wait until it answers."""
+    def restart(self, node_id: str, variables: Mapping[str, str] | None = None) -> None:
+        """Start a node that has ended, and wait until it answers. variables: of its environment, this time."""
         assert not self.is_running(node_id), f"{node_id} still runs"
-        with self._environment():
+        with self._environment(variables):
             node = self._cluster.start_node(node_id)
         wait_until(lambda: _is_healthy(node), f"{node_id} answers", READY_SECONDS)
 
@@ -157,11 +157,16 @@ class TestCluster:
 
     # --- what can be seen from outside ---
 
+    @property
+    def client_headers(self) -> dict[str, str]:
+        """What a request to the gateway must carry."""
+        key = self.config.gateway.api_key
+        return {"Authorization": f"Bearer {key}"} if key else {}
+
     def state(self) -> dict[str, Any]:
         """The answer of /cluster."""
-        key = self.config.gateway.api_key
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        state: dict[str, Any] = requests.get(f"{self.base_url}/cluster", headers=headers, timeout=30).json()
+        answer = requests.get(f"{self.base_url}/cluster", headers=self.client_headers, timeout=30)
+        state: dict[str, Any] = answer.json()
         return state
 
     def chunk_files(self, worker_id: str) -> dict[str, Path]:
@@ -200,8 +205,8 @@ class TestCluster:
         return bool(state["leader"]) and len(parts) == expected and all(part["state"] == "alive" for part in parts)
 
     @contextlib.contextmanager
-    def _environment(self) -> Iterator[None]:
-        with clean_environment(TMPDIR=str(self.scratch)):
+    def _environment(self, variables: Mapping[str, str] | None = None) -> Iterator[None]:
+        with clean_environment(TMPDIR=str(self.scratch), **(variables or {})):
             yield
 
 
@@ -219,7 +224,7 @@ def write_home(
         "masters": {name: {"ip": "127.0.0.1", "port": next(ports)} for name in masters},
         "workers": {name: {"ip": "127.0.0.1", "port": next(ports)} for name in workers},
     }
-    for section, values in _QUICK.items():
+    for section, values in QUICK.items():
         tree[section] = {**values, **(settings or {}).get(section, {})}
     tree["gateway"]["port"] = next(ports)
     home.mkdir(parents=True, exist_ok=True)
