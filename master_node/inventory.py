@@ -158,7 +158,8 @@ class Inventory:
             return
         walk.counts["files_checked"] += len(page)
         self._put_aside(walk, [file for file in page if file.chunk_id not in records], epoch)
-        if len(page) == PAGE_CHUNKS:
+        # A page lacks those that were freed while it was made; only a much shorter one is the folder's last.
+        if len(page) > PAGE_CHUNKS // 2:
             walk.pass_on(page[-1].chunk_id)
         else:
             walk.next_folder()

@@ -18,8 +18,10 @@ from master_node.cluster_routes import ClusterServices
 from master_node.commit import Committer
 from master_node.departed import Departed
 from master_node.election import Election
+from master_node.fsck.job import Fsck
 from master_node.garbage import GarbageCollector
-from master_node.job_board import JobBoard
+from master_node.inventory import Inventory
+from master_node.job_board import JobBoard, RequestedFsck
 from master_node.jobs import Job, JobRunner
 from master_node.membership import Membership
 from master_node.report import ClusterReport
@@ -52,6 +54,8 @@ def build_master(config: Config, master_id: str) -> Service:
             store, membership, election, committer, workers, settings, clock, log, lambda name: name in roster
         ),
         Departed(store, membership, log),
+        Inventory(store, membership, election, workers, settings, clock, log),
+        RequestedFsck(Fsck(store, membership, workers, clock, log), store),
     ]
     runner = JobRunner(jobs, store, election, clock, log, settings.job_interval_seconds)
     watch = Watch(election, membership, roster, runner.wake, log, min(settings.lease_seconds / 4, 1.0))

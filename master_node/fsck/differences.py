@@ -28,7 +28,7 @@ DIFFERENCES = {
     " {expected_bytes} bytes; this does not heal: restore another version or send the file again",
     "records_unowned": "{number} chunk records of a version that no file and no upload has; they are not collected by"
     " themselves, and harm nobody",
-    "worker_not_checked": "{worker} is {state} or did not answer; {number} replicas of it are not checked, nor its disk",
+    "worker_not_checked": "{worker} is {state} or did not answer; its disk and {number} replicas are not checked",
 }
 
 # What a healthy cluster shows while it works; counted, not listed.

@@ -57,7 +57,8 @@ class Disks:
             held = self._workers.find_held(url, sorted(one.chunk_id for one in suspected))
             found |= suspected & self._compare(worker_id, sorted(held))
         self.checked += len(page)
-        if len(page) == PAGE_CHUNKS:
+        # A page lacks those that were freed while it was made; only a much shorter one is the folder's last.
+        if len(page) > PAGE_CHUNKS // 2:
             self._after = page[-1].chunk_id
         else:
             self._next_folder()
