@@ -21,12 +21,14 @@ from master_node.membership import ALIVE, Membership, WorkerView
 from master_node.passes import PAGE
 from master_node.pipeline import CopyPipeline
 from master_node.rates import RateLimit
+from master_node.repair import LEAST_CLASSES
 from master_node.store.base import Holding, MetadataStore
-from master_node.uploads import MAX_REPLICATION_FACTOR
 
 LEAST_SHARE = 0.9
 # Heartbeats after which a worker's own numbers show what was moved before them.
 SETTLED_HEARTBEATS = 2
+# What the file of a chunk takes on a disk beside its bytes, at most; workers count whole files.
+FILE_BYTES = 4096
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ class Rebalance:
             return Progress.IDLE
         if not self._pipeline.in_flight and not self._membership.are_most_gone() and not self._is_anything_owed():
             self._start(epoch)
-        return self._pipeline.proceed(epoch)
+        return self._pipeline.proceed(epoch, is_wanted=False)
 
     def describe(self) -> Mapping[str, Any]:
         shifts = plan_shifts(self._membership.workers())
@@ -134,7 +136,7 @@ class Rebalance:
 
     def _is_anything_owed(self) -> bool:
         """Whether repair has something to do; what has no copy left it can do nothing about."""
-        return any(self._store.find_owed(copies, "", 1) for copies in range(1, MAX_REPLICATION_FACTOR))
+        return any(self._store.find_owed(copies, "", 1) for copies in range(1, LEAST_CLASSES))
 
     def _plan(self, shift: Shift, views: Sequence[WorkerView]) -> list[CopyPlan]:
         """Moves of what is left to be moved, one at least, from a random place among what the source holds."""
@@ -148,12 +150,12 @@ class Rebalance:
             chunks += self._store.find_held(shift.source, Holding.REPLICA, "", PAGE - len(chunks))
         plans: dict[str, CopyPlan] = {}
         for chunk in chunks:
-            if chunk.owed or chunk.size_bytes > shift.size_bytes or not self._pipeline.is_untouched(chunk):
+            if chunk.owed or chunk.size_bytes + FILE_BYTES > shift.size_bytes or not self._pipeline.is_untouched(chunk):
                 continue
             plan = plan_move_to(chunk, shift.source, shift.target, site)
             if plan is not None and chunk.chunk_id not in plans:
                 plans[chunk.chunk_id] = plan
-                self._left_bytes -= chunk.size_bytes
+                self._left_bytes -= chunk.size_bytes + FILE_BYTES
             if self._left_bytes <= 0:
                 break
         return list(plans.values())

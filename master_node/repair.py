@@ -20,7 +20,9 @@ from master_node.membership import Membership
 from master_node.passes import Walk
 from master_node.pipeline import CopyPipeline
 from master_node.store.base import MetadataStore
-from master_node.uploads import MAX_REPLICATION_FACTOR
+
+# Of chunks by the number of their copies; a record may name more workers than there are now.
+LEAST_CLASSES = 16
 
 
 class Repair:
@@ -41,13 +43,14 @@ class Repair:
         self._store = store
         self._membership = membership
         self._pipeline = CopyPipeline(store, copier, election, clock, log, rng)
-        self._walks = [Walk() for _ in range(MAX_REPLICATION_FACTOR)]
+        # By the number of copies that are left.
+        self._walks: dict[int, Walk] = {}
 
     def work(self, epoch: int) -> Progress:
         self._pipeline.settle(epoch)
         if not self._membership.are_most_gone():
             self._start(epoch)
-        return self._pipeline.proceed(epoch)
+        return self._pipeline.proceed(epoch, is_wanted=any(walk.has_found for walk in self._walks.values()))
 
     def describe(self) -> Mapping[str, Any]:
         owed = self._store.owed()
@@ -66,11 +69,12 @@ class Repair:
         room = self._pipeline.room()
         if not room:
             return
-        site = self._pipeline.site(self._membership.workers())
-        for copies, walk in enumerate(self._walks):
+        views = self._membership.workers()
+        site = self._pipeline.site(views)
+        for copies in range(max(LEAST_CLASSES, len(views))):
             if self._pipeline.has_fewer_copies_in_flight(copies):
                 return
-            plans = walk.choose(
+            plans = self._walks.setdefault(copies, Walk()).choose(
                 lambda after, limit, copies=copies: self._store.find_owed(copies, after, limit),  # type: ignore[misc]
                 lambda chunk: plan_copy(chunk, site) if self._pipeline.is_untouched(chunk) else None,
                 room,
