@@ -12,7 +12,7 @@ from typing import Any
 
 from common.clock import Clock
 from common.logs import EventLog
-from common.settings import MasterSettings
+from common.settings import MAX_REPLICATION_FACTOR, MasterSettings
 from master_node.copy_plans import CopyPlan, plan_move_to
 from master_node.copying import Copier
 from master_node.election import Election
@@ -21,7 +21,6 @@ from master_node.membership import ALIVE, Membership, WorkerView
 from master_node.passes import PAGE
 from master_node.pipeline import CopyPipeline
 from master_node.rates import RateLimit
-from master_node.repair import LEAST_CLASSES
 from master_node.store.base import Holding, MetadataStore
 
 LEAST_SHARE = 0.9
@@ -136,7 +135,7 @@ class Rebalance:
 
     def _is_anything_owed(self) -> bool:
         """Whether repair has something to do; what has no copy left it can do nothing about."""
-        return any(self._store.find_owed(copies, "", 1) for copies in range(1, LEAST_CLASSES))
+        return any(self._store.find_owed(copies, "", 1) for copies in range(1, MAX_REPLICATION_FACTOR))
 
     def _plan(self, shift: Shift, views: Sequence[WorkerView]) -> list[CopyPlan]:
         """Moves of what is left to be moved, one at least, from a random place among what the source holds."""

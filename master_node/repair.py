@@ -12,6 +12,7 @@ from typing import Any
 
 from common.clock import Clock
 from common.logs import EventLog
+from common.settings import MAX_REPLICATION_FACTOR
 from master_node.copy_plans import plan_copy
 from master_node.copying import Copier
 from master_node.election import Election
@@ -20,9 +21,6 @@ from master_node.membership import Membership
 from master_node.passes import Walk
 from master_node.pipeline import CopyPipeline
 from master_node.store.base import MetadataStore
-
-# Of chunks by the number of their copies; a record may name more workers than there are now.
-LEAST_CLASSES = 16
 
 
 class Repair:
@@ -69,9 +67,8 @@ class Repair:
         room = self._pipeline.room()
         if not room:
             return
-        views = self._membership.workers()
-        site = self._pipeline.site(views)
-        for copies in range(max(LEAST_CLASSES, len(views))):
+        site = self._pipeline.site(self._membership.workers())
+        for copies in range(MAX_REPLICATION_FACTOR):
             if self._pipeline.has_fewer_copies_in_flight(copies):
                 return
             plans = self._walks.setdefault(copies, Walk()).choose(
