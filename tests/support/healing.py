@@ -84,7 +84,7 @@ class Disks:
                 raise DiskFull("no room")
             source = self._names[source_url]
             if source in self.silent:
-                raise PeerUnreachable("no answer", peer=source_url.partition("://")[2])
+                raise PeerUnreachable("no answer", source=source_url)
             self._read(source, chunk_id)
             self.chunks[name][chunk_id] = True
             self.copied.append((chunk_id, name))
@@ -119,7 +119,7 @@ class Disks:
     def _reach(self, url: str) -> str:
         name = self._names[url]
         if name in self.silent:
-            raise PeerUnreachable("no answer", peer=url.partition("://")[2])
+            raise PeerUnreachable("no answer")
         return name
 
     def _carry_out(self, order: Callable[[], None], *, may_wait: bool) -> None:
