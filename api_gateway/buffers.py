@@ -31,10 +31,14 @@ class BufferPool:
 
         So a few transfers that stand still with all they fetched ahead cannot keep the others from working.
         """
-        with self._lock:
-            if 2 * self._used >= self._count:
-                return None
+        if self.is_scarce:
+            return None
         return self._take() if self._slots.acquire(blocking=False) else None
+
+    @property
+    def is_scarce(self) -> bool:
+        """Whether half of the buffers or more are in use."""
+        return 2 * self._used >= self._count
 
     def release(self, buffer: bytearray) -> None:
         """Give a buffer back; nobody may touch it afterwards."""

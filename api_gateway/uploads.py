@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from api_gateway import file_hash
 from api_gateway.buffers import BufferPool
 from api_gateway.file_hash import FileHash
+from api_gateway.redundancy import AS_CONFIGURED, Redundancy
 from api_gateway.replication import ChunkWrite, Replicator
 from common.bodies import ByteSource
 from common.checksums import block_digests, checksum_of
@@ -55,10 +56,19 @@ class _PendingChunk:
     write: ChunkWrite
     hashed: Future[None] | None
 
-    def let_go(self) -> None:
-        """Wait until nobody reads the buffer any more; the write has ended or was cancelled."""
-        if self.hashed is not None:
-            wait([self.hashed])
+
+@dataclass(frozen=True)
+class _StoredChunk:
+    """A chunk that counts as stored; late replicas may still come, so it is described as late as possible."""
+
+    index: int
+    size_bytes: int
+    checksum: str
+    write: ChunkWrite
+
+    def describe(self) -> StoredChunk:
+        stored = self.write.stored()
+        return StoredChunk(self.index, self.size_bytes, self.checksum, stored.replicas, stored.doubtful)
 
 
 class UploadService:
@@ -87,20 +97,23 @@ class UploadService:
         self.chunk_size_bytes = chunk_size_bytes
         self.keep_alive_seconds = keep_alive_seconds
 
-    def open(self, path: str | None, expected_size: int | None) -> Upload:
+    def open(self, path: str | None, expected_size: int | None, redundancy: Redundancy = AS_CONFIGURED) -> Upload:
         """Begin an upload. path: where it will go, if known. expected_size: an upper bound in bytes, if known.
 
         Raises what the masters say, such as ClusterFull, before a byte of the file is needed.
         """
-        return Upload(self, path, expected_size)
+        return Upload(self, path, expected_size, redundancy)
 
 
 class Upload:
     """One file on its way in. Use as a context manager: leaving it without `commit` aborts. One thread at a time."""
 
-    def __init__(self, service: UploadService, path: str | None, expected_size: int | None) -> None:
+    def __init__(
+        self, service: UploadService, path: str | None, expected_size: int | None, redundancy: Redundancy
+    ) -> None:
         self._service = service
-        opened = service.masters.open_upload(path, None, _first_place(expected_size, service.chunk_size_bytes))
+        place = _first_place(expected_size, service.chunk_size_bytes)
+        opened = service.masters.open_upload(path, redundancy.replication_factor, place, redundancy.consistency)
         self._upload_id = opened.upload_id
         self._told_at = service.clock.monotonic()
         self._is_committed = False
@@ -116,7 +129,7 @@ class Upload:
         self._buffer: bytearray | None = None
         self._filled = 0
         self._pending: deque[_PendingChunk] = deque()
-        self._stored: list[StoredChunk] = []
+        self._stored: list[_StoredChunk] = []
 
     def receive(self, source: ByteSource, on_piece: Callable[[], None] | None = None) -> None:
         """Take all that the source gives. on_piece: called after each piece, whatever its length.
@@ -163,7 +176,7 @@ class Upload:
                     size=self._size,
                     chunk_count=self._next_index,
                     checksum=Checksum(file_hash.ALGORITHM, self._hash.hexdigest()),
-                    chunks=self._stored,
+                    chunks=self._describe_stored(),
                     if_match=options.if_match,
                     if_none_match=options.if_none_match,
                 )
@@ -179,8 +192,7 @@ class Upload:
         """Let go of everything; an upload that was not committed is aborted, as far as the masters can be told."""
         for pending in self._pending:
             pending.write.cancel()
-            pending.let_go()
-            self._service.buffers.release(pending.buffer)
+            self._release(pending)
         self._pending.clear()
         if self._buffer is not None:
             self._service.buffers.release(self._buffer)
@@ -236,7 +248,8 @@ class Upload:
     def _next_placement(self) -> Placement:
         if not self._placements:
             count = min(MAX_PLACE, max(FIRST_PLACE, 2 * self._next_index))
-            answer = self._service.masters.record_chunks(self._upload_id, self._stored, self._next_index, count)
+            chunks = self._describe_stored()
+            answer = self._service.masters.record_chunks(self._upload_id, chunks, self._next_index, count)
             self._stored = []
             self._told_at = self._service.clock.monotonic()
             self._placements.extend(answer.placements)
@@ -246,14 +259,20 @@ class Upload:
         """Wait for the oldest chunk under way and note who has it."""
         pending = self._pending[0]
         try:
-            stored = pending.write.wait()
+            pending.write.wait(may_linger=not self._service.buffers.is_scarce)
         finally:
             self._pending.popleft()
-            pending.let_go()
-            self._service.buffers.release(pending.buffer)
-        self._stored.append(
-            StoredChunk(pending.index, pending.size_bytes, pending.checksum, stored.replicas, stored.doubtful)
-        )
+            self._release(pending)
+        self._stored.append(_StoredChunk(pending.index, pending.size_bytes, pending.checksum, pending.write))
+
+    def _release(self, pending: _PendingChunk) -> None:
+        """Give the buffer back once neither the hash nor a late replica is read from it."""
+        if pending.hashed is not None:
+            wait([pending.hashed])
+        pending.write.when_unused(lambda: self._service.buffers.release(pending.buffer))
+
+    def _describe_stored(self) -> list[StoredChunk]:
+        return [chunk.describe() for chunk in self._stored]
 
 
 def _first_place(expected_size: int | None, chunk_size: int) -> int:

@@ -13,6 +13,7 @@ from api_gateway.memory import memory_bound_bytes
 from api_gateway.replication import Replicator
 from api_gateway.routes.answers import GatewayServices
 from api_gateway.small_chunks import SmallChunks
+from api_gateway.stragglers import Stragglers
 from api_gateway.uploads import UploadService
 from common.auth import ClusterSecret
 from common.clock import SystemClock
@@ -44,8 +45,10 @@ def build_gateway(config: Config, node_id: str) -> Service:
     small_chunks = SmallChunks(settings.small_chunk_bytes)
     avoidance = Avoidance(clock, settings.avoid_seconds)
     # A thread for every replica of every buffer, and one to hash it: no chunk waits for one that a silent worker holds.
-    executor = ThreadPoolExecutor(settings.buffer_count * (config.cluster.replication_factor + 1), "transfer")
-    replicator = Replicator(workers, executor, avoidance, clock, log, settings.straggler_seconds)
+    # An upload may ask for as many replicas as there are workers.
+    executor = ThreadPoolExecutor(settings.buffer_count * (len(config.workers) + 1), "transfer")
+    stragglers = Stragglers(clock, settings.straggler_seconds, 2 * settings.buffer_count)
+    replicator = Replicator(workers, executor, avoidance, clock, log, stragglers)
     services = GatewayServices(
         masters=masters,
         uploads=UploadService(
@@ -72,6 +75,7 @@ def build_gateway(config: Config, node_id: str) -> Service:
         log.info("started", memory_bound_bytes=bound)
 
     def stop() -> None:
+        stragglers.close()
         executor.shutdown(wait=False, cancel_futures=True)
         pool.close()
         log.info("stopped")

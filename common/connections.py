@@ -152,6 +152,14 @@ class Connection:
         view[: len(piece)] = piece
         return len(piece)
 
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    @property
+    def is_aborted(self) -> bool:
+        """Whether the call under way was broken off."""
+        return self._abort is not None and self._abort.is_aborted
+
     @property
     def is_clean(self) -> bool:
         """Whether all that was received has been taken."""

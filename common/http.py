@@ -26,13 +26,17 @@ from common.request_ids import HEADER as REQUEST_ID_HEADER
 from common.request_ids import current_request_id
 from common.wire import MalformedHead, request_head
 
-__all__ = ["MAX_JSON_BYTES", "Abort", "Answer", "HttpPool"]
+__all__ = ["MAX_JSON_BYTES", "Abort", "Answer", "Begun", "HttpPool", "StaleConnection"]
 
 CONNECT_TIMEOUT_SECONDS = 2.0
 # Servers keep an idle connection for 75 s (common/server/connection.py); ours must give up first.
 IDLE_SECONDS = 30.0
 MAX_IDLE_PER_HOST = 64
 _SCHEME = "http://"
+
+
+class StaleConnection(Exception):
+    """The peer had closed a kept connection when the request came; it can be sent again over a new one."""
 
 
 class HttpPool:
@@ -84,7 +88,36 @@ class HttpPool:
         finally:
             if connection is not None:
                 connection.end()
-                self._give_back(base, connection, answer is not None and answer.is_complete())
+                self.give_back(base, connection, answer is not None and answer.is_complete())
+
+    def begin(
+        self,
+        method: str,
+        url: str,
+        *,
+        timeout_seconds: float,
+        headers: Mapping[str, str] | None = None,
+        body: Buffer | None = None,
+        abort: Abort | None = None,
+    ) -> Begun | None:
+        """Send a request over a connection that is open already, and leave the answer for later.
+
+        None where there is no such connection, or it does not take the request. See `call` for the rest.
+        """
+        base, target = _split(url)
+        connection = self._take_idle(base)
+        if connection is None:
+            return None
+        peer = _peer(base)
+        fields = {**self._headers, REQUEST_ID_HEADER: current_request_id(), **(headers or {})}
+        head = request_head(method, target, peer.netloc, fields, None if body is None else len(body))
+        try:
+            connection.begin(timeout_seconds, time.monotonic() + 6 * timeout_seconds, abort)
+            connection.send(head, body)
+        except OSError:
+            connection.close()
+            return None
+        return Begun(self, connection, method, base)
 
     def call_json(self, method: str, url: str, *, timeout_seconds: float, body: Any = None) -> dict[str, Any]:
         """Send JSON, get JSON."""
@@ -130,7 +163,8 @@ class HttpPool:
                 return connection
             connection.close()
 
-    def _give_back(self, base: str, connection: Connection, is_complete: bool) -> None:
+    def give_back(self, base: str, connection: Connection, is_complete: bool) -> None:
+        """Keep a connection for the next call, if its last answer was read whole."""
         if is_complete:
             with self._lock:
                 idle = self._idle.setdefault(base, deque())
@@ -138,6 +172,38 @@ class HttpPool:
                     idle.append((connection, time.monotonic()))
                     return
         connection.close()
+
+
+class Begun:
+    """A request that was sent and whose answer is still to be read, by one thread and once."""
+
+    def __init__(self, pool: HttpPool, connection: Connection, method: str, base: str) -> None:
+        self._pool = pool
+        self._connection = connection
+        self._method = method
+        self._base = base
+
+    def fileno(self) -> int:
+        """The socket's number, to wait for the answer together with others."""
+        return self._connection.fileno()
+
+    def finish(self) -> bytes:
+        """The whole body of the answer. Raises the peer's error, PeerUnreachable, or StaleConnection."""
+        connection, answer = self._connection, None
+        try:
+            answer = read_answer(connection, self._method)
+            if answer.status >= 400:
+                raise _read_error(answer)
+            return answer.read()
+        except (OSError, ValueError) as error:
+            if isinstance(error, ConnectionError) and not connection.has_answered and not connection.is_aborted:
+                raise StaleConnection from error
+            peer = self._base.removeprefix(_SCHEME)
+            detail = f"{self._method} to {peer}: {type(error).__name__}: {error}"
+            raise PeerUnreachable(detail, peer=peer, may_have_arrived=True) from error
+        finally:
+            connection.end()
+            self._pool.give_back(self._base, connection, answer is not None and answer.is_complete())
 
 
 class _Peer(NamedTuple):

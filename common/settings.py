@@ -14,6 +14,7 @@ from typing import Any
 from common.checksums import BLOCK_SIZE_BYTES
 
 MIB = 1024 * 1024
+MAX_REPLICATION_FACTOR = 16
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class ClusterSettings:
         maximum=64 * MIB,
         multiple_of=BLOCK_SIZE_BYTES,
     )
-    replication_factor: int = setting(3, "replicas of every chunk", minimum=1, maximum=16)
+    replication_factor: int = setting(3, "replicas of every chunk", minimum=1, maximum=MAX_REPLICATION_FACTOR)
     write_quorum: int = setting(
         2, "replicas that must be on disk before a write is acknowledged", minimum=1, maximum=16
     )
@@ -116,7 +117,7 @@ class GatewaySettings:
     )
     worker_timeout_seconds: float = setting(10.0, "silence after which a worker's call is given up", minimum=0.1)
     straggler_seconds: float = setting(
-        0.5, "least time the last replicas get once the write quorum is reached", minimum=0.0
+        0.5, "how long replicas that are late may go on once their write is acknowledged", minimum=0.0
     )
     avoid_seconds: float = setting(10.0, "how long a worker that failed a call is asked last", minimum=0.0)
     master_deadline_seconds: float = setting(15.0, "time in which some master must answer", minimum=0.5)

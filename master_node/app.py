@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from flask import Flask
@@ -11,17 +11,16 @@ from flask import Flask
 from common.auth import ClusterSecret
 from common.calls import Answer, Call, json_answer
 from common.edge import Edge, internal_guard
-from common.errors import InvalidRequest, VersionUnknown, WorkerUnknown
+from common.errors import InvalidRequest, VersionUnknown
 from common.logs import EventLog
 from common.master_client import Located, MapPart
-from common.records import Checksum, Heartbeat, StoredChunk, is_version_id, take, take_objects
-from master_node.catalog import MAX_CHUNK_PAGE, Catalog, Expected
+from common.records import Checksum, StoredChunk, is_version_id, take, take_objects
+from master_node.catalog import MAX_CHUNK_PAGE, Catalog, Expected, read_level
+from master_node.cluster_routes import ClusterServices, add_cluster_routes
 from master_node.commit import CommitRequest, Committer
-from master_node.election import Election
 from master_node.listing import DEFAULT_LIMIT, MAX_LIMIT, ListingQuery
-from master_node.membership import Membership
 from master_node.model import ACTIVE, DELETED, Preconditions
-from master_node.report import ClusterReport
+from master_node.store.base import ReadLevel
 from master_node.uploads import Uploads
 
 
@@ -32,10 +31,7 @@ class MasterServices:
     uploads: Uploads
     committer: Committer
     catalog: Catalog
-    membership: Membership
-    election: Election
-    report: ClusterReport
-    knows_worker: Callable[[str], bool]
+    cluster: ClusterServices
 
 
 def create_app(node_id: str, services: MasterServices, secret: ClusterSecret, log: EventLog) -> Flask:
@@ -44,7 +40,7 @@ def create_app(node_id: str, services: MasterServices, secret: ClusterSecret, lo
     edge = Edge(app, log, internal_guard(secret))
     _add_upload_routes(edge, services, log)
     _add_file_routes(edge, services)
-    _add_cluster_routes(edge, services)
+    add_cluster_routes(edge, services.cluster)
     return app
 
 
@@ -56,6 +52,7 @@ def _add_upload_routes(edge: Edge, services: MasterServices, log: EventLog) -> N
             _optional(body, "path", str),
             _optional(body, "replication_factor", int),
             take(body, "place", int),
+            _optional(body, "consistency", str),
         )
         return json_answer(opened.to_json(), 201)
 
@@ -104,15 +101,15 @@ def _add_file_routes(edge: Edge, services: MasterServices) -> None:
             cursor=call.query.get("cursor", ""),
             status=status,
         )
-        return json_answer(services.catalog.list(query))
+        return json_answer(services.catalog.list(query, _level(call)))
 
     @edge.route("GET", "/paths")
     def find_path(call: Call) -> Answer:
-        return _located(services.catalog.find_path(call.query.get("path", ""), _map_part(call)))
+        return _located(services.catalog.find_path(call.query.get("path", ""), _map_part(call), _level(call)))
 
     @edge.route("GET", "/files/<file_id>")
     def find_file(call: Call, file_id: str) -> Answer:
-        return _located(services.catalog.find(file_id, _map_part(call)))
+        return _located(services.catalog.find(file_id, _map_part(call), _level(call)))
 
     @edge.route("DELETE", "/files/<file_id>")
     def delete_file(call: Call, file_id: str) -> Answer:
@@ -137,29 +134,16 @@ def _add_file_routes(edge: Edge, services: MasterServices) -> None:
             raise VersionUnknown("a version id is 32 hexadecimal digits")
         start = call.number("start", 0, 2**32)
         limit = call.number("limit", MAX_CHUNK_PAGE, MAX_CHUNK_PAGE, minimum=1)
-        chunks = services.catalog.list_chunks(version_id, start, limit)
+        chunks = services.catalog.list_chunks(version_id, start, limit, _level(call))
         return json_answer({"chunks": [chunk.to_json() for chunk in chunks]})
-
-
-def _add_cluster_routes(edge: Edge, services: MasterServices) -> None:
-    @edge.route("POST", "/heartbeat/<worker_id>")
-    def receive_heartbeat(call: Call, worker_id: str) -> Answer:
-        if not services.knows_worker(worker_id):
-            raise WorkerUnknown(f"{worker_id} is not in this master's configuration", worker_id=worker_id)
-        services.membership.receive(worker_id, Heartbeat.from_json(call.json()))
-        return json_answer({"worker_id": worker_id, "epoch": services.election.leadership().epoch})
-
-    @edge.route("GET", "/current_leader")
-    def current_leader(_call: Call) -> Answer:
-        return json_answer(asdict(services.election.leadership()))
-
-    @edge.route("GET", "/cluster")
-    def cluster(_call: Call) -> Answer:
-        return json_answer(services.report.to_json())
 
 
 def _map_part(call: Call) -> MapPart:
     return MapPart(call.number("start", 0, 2**32), call.number("chunks", 0, MAX_CHUNK_PAGE))
+
+
+def _level(call: Call) -> ReadLevel:
+    return read_level(call.query.get("consistency"))
 
 
 def _located(located: Located) -> Answer:

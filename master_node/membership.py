@@ -1,4 +1,11 @@
-"""Which workers live: judged by when *this* master saw their heartbeat counters move, on its own monotonic clock."""
+"""Which workers live: judged by when *this* master saw their heartbeat counters move, on its own monotonic clock.
+
+alive        heard of within `suspect_seconds`; new chunks are placed on it
+draining     as alive, but to be emptied: nothing new is placed on it
+suspect      silent for longer: asked last
+dead         silent for `dead_seconds`; *lost* after `repair_grace_seconds` more
+maintenance  said goodbye within `maintenance_seconds` of the cluster clock, and has not been heard of since
+"""
 
 from __future__ import annotations
 
@@ -7,6 +14,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from common.clock import Clock
+from common.errors import WorkerUnknown
 from common.records import Heartbeat, Target
 from common.settings import MasterSettings
 from master_node.model import WorkerRecord
@@ -22,13 +30,14 @@ class WorkerView:
     """A worker as this master sees it now.
 
     age_seconds: since its last heartbeat was seen; None: none seen yet. is_lost: dead for longer than the grace, so
-    its replicas are to be made again elsewhere.
+    its replicas are to be made again elsewhere. is_configured: whether config.json names it now.
     """
 
     record: WorkerRecord
     state: str
     age_seconds: float | None
     is_lost: bool
+    is_configured: bool = True
 
     @property
     def worker_id(self) -> str:
@@ -82,6 +91,9 @@ class Membership:
     def receive(self, worker_id: str, heartbeat: Heartbeat) -> None:
         """A heartbeat came to this master: store it for the others and count it as seen now."""
         record = self._store.record_heartbeat(worker_id, heartbeat)
+        if heartbeat.wants_inventory:
+            # The worker asks until a heartbeat is answered, so this may fail.
+            self._store.want_inventory(worker_id)
         with self._lock:
             now = self._now()
             self._records[worker_id] = record
@@ -95,6 +107,7 @@ class Membership:
             self._cluster_seconds = cluster_seconds
             self._observed_seconds = now = self._now()
             self._looked_at = self._clock.monotonic()
+            self._drop_forgotten({record.worker_id for record in records})
             for record in records:
                 seen = self._sightings.get(record.worker_id)
                 if seen is None:
@@ -105,6 +118,30 @@ class Membership:
                 elif record.heartbeat_count < seen.heartbeat_count:
                     continue
                 self._records[record.worker_id] = record
+
+    def receive_goodbye(self, worker_id: str) -> None:
+        """A worker is being stopped on purpose: for `maintenance_seconds` nothing is made again elsewhere."""
+        self._store.change_worker(worker_id, left_at=self._cluster_clock())
+        self.refresh()
+
+    def set_draining(self, worker_id: str, is_draining: bool) -> WorkerView:
+        """Have a worker emptied, or take it back; to be repeated at will. Raises WorkerUnknown."""
+        if not self._store.change_worker(worker_id, is_draining=is_draining):
+            raise WorkerUnknown("the worker has never sent a heartbeat", worker_id=worker_id)
+        self.refresh()
+        view = self.find(worker_id)
+        if view is None:
+            raise WorkerUnknown("the worker was taken out of the configuration", worker_id=worker_id)
+        return view
+
+    def distrust_dead(self) -> None:
+        """Have the disk of every dead worker compared with the records when it returns, before its replicas count.
+
+        For the leader, after each look.
+        """
+        for view in self.workers():
+            if view.state == DEAD and view.is_configured and view.record.is_reconciled:
+                self._store.want_inventory(view.worker_id)
 
     def workers(self) -> list[WorkerView]:
         """Every worker that ever sent a heartbeat, in the order of their ids."""
@@ -123,7 +160,7 @@ class Membership:
                 is_doubtful=view.state == SUSPECT,
             )
             for view in self.workers()
-            if view.state in (ALIVE, SUSPECT) and not view.record.is_draining
+            if view.state in (ALIVE, SUSPECT) and not view.record.is_draining and view.is_configured
         ]
 
     def targets(self) -> dict[str, Target]:
@@ -151,10 +188,21 @@ class Membership:
         """The observed seconds so far."""
         return self._observed_seconds + min(self._clock.monotonic() - self._looked_at, self._settings.suspect_seconds)
 
+    def _drop_forgotten(self, known: Collection[str]) -> None:
+        """One that is configured may just have sent its first heartbeat, after the table was read."""
+        for worker_id in set(self._records) - set(known) - set(self._configured()):
+            del self._records[worker_id], self._sightings[worker_id]
+
     def _view(self, record: WorkerRecord, seen: _Sighting, now: float) -> WorkerView:
         settings, age = self._settings, now - seen.seen_at
-        left_at = record.left_at
-        if left_at is not None and self._cluster_seconds - left_at < settings.maintenance_seconds:
+        is_configured = record.worker_id in self._configured()
+        # One that was taken out of the configuration is not waited for.
+        away_for = None if record.left_at is None or not is_configured else self._cluster_seconds - record.left_at
+        # Silence counts from the end of the maintenance.
+        dead_for = (
+            age if away_for is None else min(age, away_for - settings.maintenance_seconds + settings.dead_seconds)
+        )
+        if away_for is not None and away_for < settings.maintenance_seconds:
             state = MAINTENANCE
         elif age >= settings.dead_seconds:
             state = DEAD
@@ -162,5 +210,5 @@ class Membership:
             state = SUSPECT
         else:
             state = DRAINING if record.is_draining else ALIVE
-        is_lost = state == DEAD and age >= settings.dead_seconds + settings.repair_grace_seconds
-        return WorkerView(record, state, age if seen.is_heartbeat else None, is_lost)
+        is_lost = state == DEAD and dead_for >= settings.dead_seconds + settings.repair_grace_seconds
+        return WorkerView(record, state, age if seen.is_heartbeat else None, is_lost, is_configured)

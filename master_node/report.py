@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from common.settings import ClusterSettings
 from master_node.election import Election
-from master_node.jobs import JobRunner
+from master_node.job_board import JobBoard, progress_of
 from master_node.membership import ALIVE, DEAD, Membership, WorkerView
-from master_node.model import ABORTED, NEVER
-from master_node.store.base import MetadataStore
+from master_node.model import ABORTED, NEVER, OPEN
+from master_node.store.base import Holding, MetadataStore
 
-# Aborted uploads that are counted; they are collected within seconds, so there are rarely more.
+# Aborted uploads that are counted; they are collected within seconds, so there are rarely more. Of open uploads, those
+# that are looked at for a worker to be emptied.
 MAX_COUNTED = 1000
 
 
 class ClusterReport:
-    """The cluster as one master sees it."""
+    """The cluster as one master sees it. Every method raises MetadataUnavailable."""
 
     def __init__(
         self,
-        worker_ids: Sequence[str],
+        worker_ids: Callable[[], Sequence[str]],
         store: MetadataStore,
         membership: Membership,
         election: Election,
-        jobs: JobRunner,
+        jobs: JobBoard,
         settings: ClusterSettings,
     ) -> None:
+        """worker_ids: those that config.json names now."""
         self._worker_ids = worker_ids
         self._store = store
         self._membership = membership
@@ -38,51 +39,94 @@ class ClusterReport:
 
     def to_json(self) -> dict[str, Any]:
         leadership = self._election.leadership()
-        owed = self._store.owed()
-        pending = self._store.pending(self._election.clock_seconds())
-        aborted = sum(upload.recorded_bytes for upload in self._store.find_idle_uploads(ABORTED, NEVER, MAX_COUNTED))
-        workers = self._workers()
+        jobs = self._jobs.jobs()
         return {
             "leader": leadership.leader,
             "epoch": leadership.epoch,
-            "workers": workers,
-            "replication": {
-                "replication_factor": self._settings.replication_factor,
-                "write_quorum": self._settings.write_quorum,
-                "workers_alive": sum(1 for worker in workers if worker["state"] == ALIVE),
-                "under_replicated_chunks": owed.chunks,
-                "owed_replicas": owed.replicas,
-                "pending_free_bytes": pending.total_bytes + aborted,
-                "due_free_bytes": pending.due_bytes + aborted,
-            },
-            "jobs": [asdict(status) for status in self._jobs.statuses()] if leadership.is_self else [],
+            "workers": self._workers(),
+            "replication": {**self._replication(progress_of(jobs, "repair")), **self._pending()},
+            "jobs": jobs,
+        }
+
+    def worker(self, view: WorkerView) -> dict[str, Any]:
+        """A worker, with how far it is emptied where that was ordered."""
+        heartbeat = view.record.heartbeat
+        return {
+            "worker_id": view.record.worker_id,
+            "state": view.state,
+            "url": heartbeat.url,
+            "zone": heartbeat.zone,
+            "capacity_bytes": heartbeat.capacity_bytes,
+            "used_bytes": heartbeat.used_bytes,
+            "free_bytes": heartbeat.free_bytes,
+            "chunk_count": heartbeat.chunk_count,
+            "version": heartbeat.version,
+            "last_heartbeat_age_seconds": None if view.age_seconds is None else round(view.age_seconds, 1),
+            "quarantined_count": heartbeat.quarantined_count,
+            "is_configured": view.is_configured,
+            "is_lost": view.is_lost,
+            "is_reconciled": view.record.is_reconciled,
+            "is_draining": view.record.is_draining,
+            "drain": self._drain(view) if view.record.is_draining else None,
         }
 
     def _workers(self) -> list[dict[str, Any]]:
         """Those that ever sent a heartbeat, then those of the configuration that never did."""
-        seen = {view.record.worker_id: _describe(view) for view in self._membership.workers()}
-        for worker_id in self._worker_ids:
+        seen = {view.worker_id: self.worker(view) for view in self._membership.workers()}
+        for worker_id in self._worker_ids():
             seen.setdefault(worker_id, _never_seen(worker_id))
         return [seen[worker_id] for worker_id in sorted(seen)]
 
+    def _replication(self, repair: Mapping[str, Any]) -> dict[str, Any]:
+        """repair: what that job says of itself."""
+        owed = self._store.owed()
+        return {
+            "replication_factor": self._settings.replication_factor,
+            "write_quorum": self._settings.write_quorum,
+            "workers_alive": sum(1 for view in self._membership.workers() if view.state == ALIVE),
+            "under_replicated_chunks": owed.chunks,
+            "under_replicated_by_copies": {str(copies): owed.by_copies[copies] for copies in sorted(owed.by_copies)},
+            "owed_replicas": owed.replicas,
+            "owed_bytes": owed.size_bytes,
+            "repair_bytes_per_second": repair.get("bytes_per_second", 0),
+            "repair_seconds_left": repair.get("seconds_left") if owed.replicas else 0,
+            "is_held_back": self._membership.are_most_gone(),
+        }
 
-def _describe(view: WorkerView) -> dict[str, Any]:
-    heartbeat = view.record.heartbeat
-    return {
-        "worker_id": view.record.worker_id,
-        "state": view.state,
-        "url": heartbeat.url,
-        "zone": heartbeat.zone,
-        "capacity_bytes": heartbeat.capacity_bytes,
-        "used_bytes": heartbeat.used_bytes,
-        "free_bytes": heartbeat.free_bytes,
-        "chunk_count": heartbeat.chunk_count,
-        "version": heartbeat.version,
-        "last_heartbeat_age_seconds": None if view.age_seconds is None else round(view.age_seconds, 1),
-    }
+    def _pending(self) -> dict[str, Any]:
+        pending = self._store.pending(self._election.clock_seconds())
+        aborted = sum(upload.recorded_bytes for upload in self._store.find_idle_uploads(ABORTED, NEVER, MAX_COUNTED))
+        return {
+            "pending_free_bytes": pending.total_bytes + aborted,
+            "due_free_bytes": pending.due_bytes + aborted,
+        }
+
+    def _drain(self, view: WorkerView) -> dict[str, Any]:
+        """What is left is what the worker itself last counted on its disk."""
+        return {
+            "chunks_left": view.record.heartbeat.chunk_count,
+            "bytes_left": view.record.heartbeat.used_bytes,
+            "is_complete": self._is_empty(view.worker_id),
+        }
+
+    def _is_empty(self, worker_id: str) -> bool:
+        """Whether no record names the worker, and no open upload that may come to."""
+        if any(self._store.find_held(worker_id, kind, "", 1) for kind in Holding):
+            return False
+        uploads = self._store.find_idle_uploads(OPEN, NEVER, MAX_COUNTED)
+        return len(uploads) < MAX_COUNTED and not any(worker_id in upload.workers for upload in uploads)
 
 
 def _never_seen(worker_id: str) -> dict[str, Any]:
-    numbers = dict.fromkeys(("capacity_bytes", "used_bytes", "free_bytes", "chunk_count"), 0)
+    numbers = ("capacity_bytes", "used_bytes", "free_bytes", "chunk_count", "quarantined_count")
     texts = {"url": "", "zone": "", "version": ""}
-    return {"worker_id": worker_id, "state": DEAD, **texts, **numbers, "last_heartbeat_age_seconds": None}
+    flags = {"is_configured": True, "is_lost": False, "is_reconciled": False, "is_draining": False}
+    return {
+        "worker_id": worker_id,
+        "state": DEAD,
+        **texts,
+        **dict.fromkeys(numbers, 0),
+        "last_heartbeat_age_seconds": None,
+        **flags,
+        "drain": None,
+    }

@@ -13,14 +13,26 @@ from common.errors import DFSError
 from common.logs import EventLog
 from master_node.election import Election
 from master_node.membership import Membership, WorkerView
+from master_node.roster import Roster
 
 
 class Watch:
     """Steps the election and refreshes the membership several times per lease, until stopped."""
 
-    def __init__(self, election: Election, membership: Membership, log: EventLog, interval_seconds: float) -> None:
+    def __init__(
+        self,
+        election: Election,
+        membership: Membership,
+        roster: Roster,
+        on_change: Callable[[], None],
+        log: EventLog,
+        interval_seconds: float,
+    ) -> None:
+        """on_change: called when a worker's state has changed, so that the jobs look at once."""
         self._election = election
         self._membership = membership
+        self._roster = roster
+        self._on_change = on_change
         self._log = log
         self._interval_seconds = interval_seconds
         self._lost: set[str] = set()
@@ -46,10 +58,17 @@ class Watch:
         self._led = leads
 
     def see_workers(self) -> None:
-        """One look; the log says which workers changed their state."""
-        self._try("workers", self._membership.refresh)
-        for view in self._membership.workers():
-            self._note_worker(view)
+        """One look, also at whom the configuration names; the log says which workers changed their state."""
+        self._roster.look()
+        self._try("workers", self._look_at_workers)
+        changed = [view for view in self._membership.workers() if self._note_worker(view)]
+        if changed:
+            self._on_change()
+
+    def _look_at_workers(self) -> None:
+        self._membership.refresh()
+        if self._election.leads():
+            self._membership.distrust_dead()
 
     def _try(self, what: str, look: Callable[[], None]) -> None:
         """Look, whatever the database answers; the log says when it begins or ends to fail, not that it goes on."""
@@ -72,9 +91,12 @@ class Watch:
                 self._log.exception("watch_failed")
             self._stop.wait(self._interval_seconds)
 
-    def _note_worker(self, view: WorkerView) -> None:
-        worker_id = view.record.worker_id
-        before = self._states.get(worker_id)
-        if before != view.state:
-            self._states[worker_id] = view.state
-            self._log.info("worker_state", worker=worker_id, before=before, now=view.state)
+    def _note_worker(self, view: WorkerView) -> bool:
+        """Whether its state is another one than at the last look."""
+        state = "lost" if view.is_lost else view.state
+        before = self._states.get(view.worker_id)
+        if before == state:
+            return False
+        self._states[view.worker_id] = state
+        self._log.info("worker_state", worker=view.worker_id, before=before, now=state)
+        return True

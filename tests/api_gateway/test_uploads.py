@@ -11,6 +11,7 @@ import pytest
 from api_gateway.avoidance import Avoidance
 from api_gateway.buffers import BufferPool
 from api_gateway.replication import Replicator
+from api_gateway.stragglers import Stragglers
 from api_gateway.uploads import FIRST_PIECE_BYTES, UploadService
 from common.errors import GatewayBusy, IncompleteBody
 from common.http import HttpPool
@@ -43,7 +44,12 @@ class _Gateway:
         self.uploads = UploadService(
             MasterClient(pool, (self.master.url,), self.clock, timeout_seconds=10.0, deadline_seconds=10.0),
             Replicator(
-                WorkerClient(pool, timeout_seconds=10.0), executor, Avoidance(self.clock, 60.0), self.clock, log, 0.2
+                WorkerClient(pool, timeout_seconds=10.0),
+                executor,
+                Avoidance(self.clock, 60.0),
+                self.clock,
+                log,
+                Stragglers(self.clock, 0.2, 4),
             ),
             self.buffers,
             executor,
