@@ -1,8 +1,10 @@
 """Who leads: one lease in the store, and the cluster clock that it carries.
 
 A master never compares its clock with another's. It takes the lease over when the lease, as read, has not moved for
-`lease_seconds` of its own monotonic clock; it stops leading when it has not managed to renew within that time,
-counted from *before* it sent the renewal. Renewing and taking over are each one conditional write.
+`lease_seconds` of its own monotonic clock; it stops leading when it has not managed to renew within four fifths of that
+time, counted from *before* it sent the renewal. So no two lead at one moment while their clocks' rates differ by less
+than a quarter; where a clock stands still, the epoch that goes with every order tells the workers whom to obey.
+Renewing and taking over are each one conditional write.
 
 The cluster clock is the sum of all time that somebody led, in seconds. The leader adds its own monotonic time at each
 renewal; time without a leader does not count. Retention is measured on it, so no wall clock can shorten it.
@@ -16,6 +18,8 @@ from dataclasses import dataclass
 from common.clock import Clock
 from master_node.model import Lease
 from master_node.store.base import MetadataStore
+
+_LEADING_SHARE = 0.8
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,7 @@ class Election:
         if self._store.swap_lease(expected, wanted):
             self._observe(wanted, started)
             self._renewed_clock, self._renewed_at = wanted.clock_seconds, started
-            self._leads_until = started + self._lease_seconds
+            self._leads_until = started + _LEADING_SHARE * self._lease_seconds
         elif expected is not None and expected.holder == self._master_id:
             self._leads_until = float("-inf")
 
