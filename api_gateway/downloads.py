@@ -6,6 +6,7 @@ that is being sent and at most `window` fetched ahead, fewer while other transfe
 
 from __future__ import annotations
 
+import enum
 import itertools
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
@@ -16,7 +17,7 @@ from api_gateway.avoidance import Avoidance
 from api_gateway.buffers import BufferPool
 from api_gateway.small_chunks import LARGEST_BYTES, SmallChunks
 from common.checksums import BLOCK_SIZE_BYTES, Buffer
-from common.errors import ChunkCorrupt, ChunkUnavailable, DFSError
+from common.errors import ChunkCorrupt, ChunkLost, ChunkMissing, ChunkUnavailable, DFSError
 from common.http import Abort
 from common.logs import EventLog
 from common.master_client import Located, MasterClient
@@ -49,6 +50,14 @@ class _Span:
     @property
     def blocks_stop(self) -> int:
         return min(-(-self.stop // BLOCK_SIZE_BYTES) * BLOCK_SIZE_BYTES, self.location.size_bytes)
+
+
+class _Outcome(enum.Enum):
+    """How asking the replicas of a chunk ended. LOST: each worker says itself that it has no good one, or none has."""
+
+    READ = enum.auto()
+    UNAVAILABLE = enum.auto()
+    LOST = enum.auto()
 
 
 @dataclass
@@ -85,7 +94,8 @@ class DownloadService:
     def stream(self, located: Located, wanted: ByteRange) -> Generator[Buffer, None, None]:
         """The bytes of `wanted`, in pieces, each valid until the next is asked for. To be closed, also before its end.
 
-        Raises ChunkUnavailable when no replica of a chunk can be read, at the latest when its first byte is due.
+        Raises ChunkUnavailable when no replica of a chunk can be read now, ChunkLost when every worker that has one by
+        the records says that it has no good one, at the latest when the chunk's first byte is due.
         """
         spans = self._spans(located, wanted)
         span = next(spans)
@@ -181,18 +191,25 @@ class DownloadService:
 
     def _fetch(self, file: FileInfo, span: _Span, buffer: bytearray, call: Abort) -> None:
         """Fill the buffer with the verified blocks of the span, from whichever replica gives them."""
-        if self._fetch_from(file, span, span.location, buffer, call):
+        if self._fetch_from(file, span, span.location, buffer, call) is _Outcome.READ or call.is_aborted:
             return
-        if call.is_aborted:
-            return
+        index, outcome = span.location.index, _Outcome.UNAVAILABLE
         # The replicas may have moved since the map was read.
-        for location in self._masters.list_chunks(file.version_id, span.location.index, 1):
-            if location.index == span.location.index and self._fetch_from(file, span, location, buffer, call):
-                return
-        raise ChunkUnavailable(f"no replica of chunk {span.location.index} of file {file.file_id} can be read")
+        for location in self._masters.list_chunks(file.version_id, index, 1):
+            if location.index == index:
+                outcome = self._fetch_from(file, span, location, buffer, call)
+        if outcome is _Outcome.LOST:
+            raise ChunkLost(f"no good replica of chunk {index} of file {file.file_id} is left", chunk_index=index)
+        if outcome is _Outcome.UNAVAILABLE:
+            raise ChunkUnavailable(
+                f"no replica of chunk {index} of file {file.file_id} can be read now", chunk_index=index
+            )
 
-    def _fetch_from(self, file: FileInfo, span: _Span, location: ChunkLocation, buffer: bytearray, call: Abort) -> bool:
+    def _fetch_from(
+        self, file: FileInfo, span: _Span, location: ChunkLocation, buffer: bytearray, call: Abort
+    ) -> _Outcome:
         name = chunk_id(file.version_id, location.index)
+        outcome = _Outcome.LOST
         view = memoryview(buffer)[: span.blocks_stop - span.blocks_start]
         for target in self._avoidance.order(location.replicas):
             try:
@@ -207,17 +224,22 @@ class DownloadService:
                 )
             except DFSError as error:
                 if call.is_aborted:
-                    return False
+                    return _Outcome.UNAVAILABLE
                 self._log.warning(
                     "replica_not_read", worker=target.worker_id, chunk_id=name, code=error.code, error=error.detail
                 )
+                if isinstance(error, ChunkMissing):
+                    # The worker tells the masters itself, and may well have all other chunks.
+                    continue
                 self._avoidance.note_failure(target.worker_id)
                 if isinstance(error, ChunkCorrupt):
                     # On another thread: the reader waits for the next replica, not for this one's disk.
                     self._executor.submit(carry_request_id(self._report_corrupt), target.url, name)
+                else:
+                    outcome = _Outcome.UNAVAILABLE
             else:
-                return True
-        return False
+                return _Outcome.READ
+        return outcome
 
     def _report_corrupt(self, url: str, name: str) -> None:
         """Have the worker re-read its replica and put it into quarantine if it is bad on the disk."""

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from api_gateway.multipart import FieldPart, FilePart, read_form
+from api_gateway.redundancy import AS_CONFIGURED, FACTOR_FIELD, Redundancy
 from api_gateway.uploads import CommitOptions, Committed, Upload, UploadService
 from common.bodies import BodyReader
 from common.errors import DFSError, InvalidForm, InvalidPath, InvalidRequest
@@ -16,41 +17,39 @@ from common.paths import check_path, file_name, is_folder
 DEFAULT_TYPE = "application/octet-stream"
 
 
-def receive_body(service: UploadService, body: BodyReader, options: CommitOptions) -> Committed:
+def receive_body(
+    service: UploadService, body: BodyReader, options: CommitOptions, redundancy: Redundancy = AS_CONFIGURED
+) -> Committed:
     """Store a raw body as the file at `options.path`. Nothing is visible unless all of it arrived."""
     check_path(options.path)
     if is_folder(options.path) and body.length:
         raise InvalidPath('a path that ends in "/" is a folder\'s own entry and holds no bytes')
-    with service.open(options.path, body.length) as upload:
+    with service.open(options.path, body.length, redundancy) as upload:
         upload.receive(body)
         return upload.commit(replace(options, content_type=choose_type(options.content_type, options.path)))
 
 
-def receive_form(service: UploadService, body: BodyReader, content_type: str, max_files: int) -> list[Committed]:
+def receive_form(
+    service: UploadService,
+    body: BodyReader,
+    content_type: str,
+    max_files: int,
+    redundancy: Redundancy = AS_CONFIGURED,
+) -> list[Committed]:
     """Store the files of a form, in the order in which they came; nothing is visible until all have arrived.
 
     The field "path" names where a file goes; for several files, or when it ends in "/", it is the folder. It may be
-    given once for each file instead, in the same order. Without it a file goes by its own name.
+    given once for each file instead, in the same order. Without it a file goes by its own name. A field
+    "replication_factor" stands before the files, and counts instead of what `redundancy` says.
     """
-    paths: list[str] = []
     with ExitStack() as stack:
-        received: list[_Received] = []
+        form = _Form(service, stack, body.length, max_files, redundancy)
         for part in read_form(content_type, body):
             if isinstance(part, FilePart):
-                if len(received) == max_files:
-                    raise InvalidRequest(f"a form must not have more than {max_files} files")
-                received.append(_receive_part(service, stack, part, body.length, received))
-            elif isinstance(part, FieldPart) and part.name == "path" and part.value:
-                if len(paths) == max_files:
-                    raise InvalidRequest(f'a form must not have more than {max_files} fields "path"')
-                paths.append(part.value)
-        if not received:
-            raise InvalidForm('the form has no file; send one in the field "file"')
-        options = [
-            CommitOptions(path, choose_type(item.content_type, path))
-            for item, path in zip(received, _paths_of([item.filename for item in received], paths), strict=True)
-        ]
-        return _commit_all(received, options)
+                form.take_file(part)
+            elif part.value:
+                form.take_field(part)
+        return form.commit()
 
 
 def choose_type(announced: str, path: str) -> str:
@@ -67,22 +66,59 @@ class _Received:
     content_type: str
 
 
-def _receive_part(
-    service: UploadService, stack: ExitStack, part: FilePart, expected_size: int | None, earlier: Sequence[_Received]
-) -> _Received:
-    if part.name != "file":
-        raise InvalidForm(f'a file must be in the field "file", not {part.name!r}')
-    if not part.filename:
-        raise InvalidForm("no file was chosen")
-    upload = stack.enter_context(service.open(None, expected_size))
+class _Form:
+    """What has come of a form so far."""
 
-    def keep_earlier_alive() -> None:
-        for waiting in earlier:
+    def __init__(
+        self, service: UploadService, stack: ExitStack, length: int | None, max_files: int, redundancy: Redundancy
+    ) -> None:
+        self._service = service
+        self._stack = stack
+        self._length = length
+        self._max_files = max_files
+        self._redundancy = redundancy
+        self._paths: list[str] = []
+        self._received: list[_Received] = []
+
+    def take_file(self, part: FilePart) -> None:
+        """Store the file's bytes; nothing is visible yet."""
+        if len(self._received) == self._max_files:
+            raise InvalidRequest(f"a form must not have more than {self._max_files} files")
+        if part.name != "file":
+            raise InvalidForm(f'a file must be in the field "file", not {part.name!r}')
+        if not part.filename:
+            raise InvalidForm("no file was chosen")
+        upload = self._stack.enter_context(self._service.open(None, self._length, self._redundancy))
+        upload.receive(part.content, self._keep_alive)
+        upload.finish()
+        self._received.append(_Received(upload, part.filename, part.content_type))
+
+    def take_field(self, part: FieldPart) -> None:
+        """Note what the field says; one of another name means nothing here."""
+        if part.name == "path":
+            if len(self._paths) == self._max_files:
+                raise InvalidRequest(f'a form must not have more than {self._max_files} fields "path"')
+            self._paths.append(part.value)
+        elif part.name == FACTOR_FIELD:
+            if self._received:
+                # Their chunks are on the disks already.
+                raise InvalidForm(f'the field "{FACTOR_FIELD}" must stand before the files')
+            self._redundancy = self._redundancy.with_factor(f'the field "{FACTOR_FIELD}"', part.value)
+
+    def commit(self) -> list[Committed]:
+        """Make the files visible, one after the other."""
+        if not self._received:
+            raise InvalidForm('the form has no file; send one in the field "file"')
+        paths = _paths_of([item.filename for item in self._received], self._paths)
+        options = [
+            CommitOptions(path, choose_type(item.content_type, path))
+            for item, path in zip(self._received, paths, strict=True)
+        ]
+        return _commit_all(self._received, options)
+
+    def _keep_alive(self) -> None:
+        for waiting in self._received:
             waiting.upload.keep_alive()
-
-    upload.receive(part.content, keep_earlier_alive)
-    upload.finish()
-    return _Received(upload, part.filename, part.content_type)
 
 
 def _paths_of(filenames: Sequence[str], paths: Sequence[str]) -> list[str]:

@@ -107,9 +107,9 @@ class ChunkWrite:
     def wait(self, may_linger: bool) -> Stored:
         """Who has the chunk on disk, at least the quorum; `stored` tells later who has it then.
 
-        may_linger: whether lanes that are late may keep the buffer for some time more; else they are broken off and
-        nobody uses the buffer when this returns. Raises ClusterFull when disks were full, else QuorumNotReached, with
-        the count reached; nobody uses the buffer then either.
+        may_linger: whether lanes that are late may keep the buffer for some time more; else they are waited for and
+        then broken off, and nobody uses the buffer when this returns. Raises ClusterFull when disks were full, else
+        QuorumNotReached, with the count reached; nobody uses the buffer then either.
         """
         try:
             self._await_quorum()
@@ -120,9 +120,9 @@ class ChunkWrite:
             self.cancel()
             raise
         self._hand_over()
-        if self.is_over:
-            return self.stored()
-        if not (may_linger or isinstance(self._chunk, bytes)) or not self._replicator.stragglers.admit(self):
+        may_linger |= isinstance(self._chunk, bytes)
+        if not self.is_over and not (may_linger and self._replicator.stragglers.admit(self)):
+            self._await_others(self._replicator.stragglers.seconds)
             self.cancel()
         return self.stored()
 

@@ -29,7 +29,7 @@ class Stragglers:
     def __init__(self, clock: Clock, seconds: float, limit: int) -> None:
         """seconds: after which late replicas are broken off, and again until spares are given up."""
         self._clock = clock
-        self._seconds = seconds
+        self.seconds = seconds
         self._limit = limit
         self._changed = threading.Condition()
         self._waiting: deque[tuple[float, LateWrite, bool]] = deque()
@@ -41,7 +41,7 @@ class Stragglers:
         with self._changed:
             if self._is_closed or len(self._waiting) >= self._limit:
                 return False
-            self._waiting.append((self._clock.monotonic() + self._seconds, write, True))
+            self._waiting.append((self._clock.monotonic() + self.seconds, write, True))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="stragglers", daemon=True)
                 self._thread.start()
@@ -66,7 +66,7 @@ class Stragglers:
             if is_first:
                 write.break_off()
                 with self._changed:
-                    self._waiting.append((self._clock.monotonic() + self._seconds, write, False))
+                    self._waiting.append((self._clock.monotonic() + self.seconds, write, False))
             else:
                 write.give_up()
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from api_gateway import file_hash
 from api_gateway.buffers import BufferPool
 from api_gateway.file_hash import FileHash
+from api_gateway.redundancy import AS_CONFIGURED, Redundancy
 from api_gateway.replication import ChunkWrite, Replicator
 from common.bodies import ByteSource
 from common.checksums import block_digests, checksum_of
@@ -96,20 +97,23 @@ class UploadService:
         self.chunk_size_bytes = chunk_size_bytes
         self.keep_alive_seconds = keep_alive_seconds
 
-    def open(self, path: str | None, expected_size: int | None) -> Upload:
+    def open(self, path: str | None, expected_size: int | None, redundancy: Redundancy = AS_CONFIGURED) -> Upload:
         """Begin an upload. path: where it will go, if known. expected_size: an upper bound in bytes, if known.
 
         Raises what the masters say, such as ClusterFull, before a byte of the file is needed.
         """
-        return Upload(self, path, expected_size)
+        return Upload(self, path, expected_size, redundancy)
 
 
 class Upload:
     """One file on its way in. Use as a context manager: leaving it without `commit` aborts. One thread at a time."""
 
-    def __init__(self, service: UploadService, path: str | None, expected_size: int | None) -> None:
+    def __init__(
+        self, service: UploadService, path: str | None, expected_size: int | None, redundancy: Redundancy
+    ) -> None:
         self._service = service
-        opened = service.masters.open_upload(path, None, _first_place(expected_size, service.chunk_size_bytes))
+        place = _first_place(expected_size, service.chunk_size_bytes)
+        opened = service.masters.open_upload(path, redundancy.replication_factor, place, redundancy.consistency)
         self._upload_id = opened.upload_id
         self._told_at = service.clock.monotonic()
         self._is_committed = False

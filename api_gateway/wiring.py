@@ -45,7 +45,8 @@ def build_gateway(config: Config, node_id: str) -> Service:
     small_chunks = SmallChunks(settings.small_chunk_bytes)
     avoidance = Avoidance(clock, settings.avoid_seconds)
     # A thread for every replica of every buffer, and one to hash it: no chunk waits for one that a silent worker holds.
-    executor = ThreadPoolExecutor(settings.buffer_count * (config.cluster.replication_factor + 1), "transfer")
+    # An upload may ask for as many replicas as there are workers.
+    executor = ThreadPoolExecutor(settings.buffer_count * (len(config.workers) + 1), "transfer")
     stragglers = Stragglers(clock, settings.straggler_seconds, 2 * settings.buffer_count)
     replicator = Replicator(workers, executor, avoidance, clock, log, stragglers)
     services = GatewayServices(

@@ -41,3 +41,8 @@ class SystemClock:
 def parse_timestamp(value: str) -> datetime:
     """Turn a timestamp made by `Clock.timestamp` back into an aware datetime."""
     return datetime.strptime(value, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc)
+
+
+def age_seconds(modified_at: float) -> float:
+    """How long ago a file was changed, by the wall clock that stamped it; a hint, for that clock can jump."""
+    return max(0.0, time.time() - modified_at)

@@ -42,14 +42,8 @@ class StagedFile:
                 if not self._is_direct or error.errno != errno.EINVAL:
                     raise
                 # The file system takes the flag and then refuses, or a short write has left an odd rest.
-                self._leave_direct_io()
-
-    def _leave_direct_io(self) -> None:
-        import fcntl
-
-        descriptor = self._file.fileno()
-        fcntl.fcntl(descriptor, fcntl.F_SETFL, fcntl.fcntl(descriptor, fcntl.F_GETFL) & ~os.O_DIRECT)
-        self._is_direct = False
+                leave_direct_io(self._file.fileno())
+                self._is_direct = False
 
     def sync(self) -> None:
         """Get the bytes onto the disk; call before `publish`."""
@@ -92,6 +86,13 @@ def _create(path: str, is_direct: bool) -> tuple[io.FileIO, bool]:
     return io.FileIO(path, "xb"), False
 
 
+def leave_direct_io(descriptor: int) -> None:
+    """From now on the open file is written and read through the page cache."""
+    import fcntl
+
+    fcntl.fcntl(descriptor, fcntl.F_SETFL, fcntl.fcntl(descriptor, fcntl.F_GETFL) & ~os.O_DIRECT)
+
+
 def write_durably(path: Path, content: bytes) -> None:
     """Replace a small file's content in one step that survives a power cut."""
     with StagedFile(path) as staged:
@@ -101,11 +102,9 @@ def write_durably(path: Path, content: bytes) -> None:
         staged.settle()
 
 
-def move_durably(source: Path, target: Path) -> None:
-    """Rename across folders of one file system and make it last."""
+def move(source: Path, target: Path) -> None:
+    """Rename across folders of one file system; syncing both folders makes it last."""
     os.replace(source, target)
-    sync_directory(target.parent)
-    sync_directory(source.parent)
 
 
 def sync_directory(directory: Path | str) -> None:

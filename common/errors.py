@@ -13,6 +13,7 @@ DFSError
     RangeNotSatisfiable 416
     ChunkCorrupt 422
     InternalError 500
+    ChunkLost 500
     PeerUnreachable 502
     Unavailable 503             MetadataUnavailable, NoMasterAnswers, NotEnoughWorkers, QuorumNotReached,
                                 ChunkUnavailable, GatewayBusy, WorkerBusy, TooManyVersions, DiskFailed
@@ -158,6 +159,10 @@ class ChunkCorrupt(DFSError):
 
 class InternalError(DFSError):
     status, code, title = 500, "internal_error", "An unexpected error; the log has the details"
+
+
+class ChunkLost(DFSError):
+    status, code, title = 500, "chunk_lost", "No good replica of a chunk is left where there was one"
 
 
 class PeerUnreachable(DFSError):

@@ -56,9 +56,15 @@ class MasterClient:
 
     # --- uploads ---
 
-    def open_upload(self, path: str | None, replication_factor: int | None, place: int) -> OpenUpload:
-        """Open an upload and place its first `place` chunks. path: where it will be committed, if known."""
-        body = {"path": path, "replication_factor": replication_factor, "place": place}
+    def open_upload(
+        self, path: str | None, replication_factor: int | None, place: int, consistency: str | None = None
+    ) -> OpenUpload:
+        """Open an upload and place its first `place` chunks. path: where it will be committed, if known.
+
+        consistency: how many replicas must be on disk before it is acknowledged, "one", "quorum" or "all"; None, as
+        for the factor: as the masters are configured. Raises NotEnoughWorkers, ClusterFull, InvalidRequest.
+        """
+        body = {"path": path, "replication_factor": replication_factor, "place": place, "consistency": consistency}
         return OpenUpload.from_json(self._call("POST", "/uploads", body))
 
     def record_chunks(self, upload_id: str, chunks: Sequence[StoredChunk], place_from: int, place: int) -> OpenUpload:
@@ -98,25 +104,29 @@ class MasterClient:
         self._call("DELETE", f"/uploads/{upload_id}")
 
     # --- files ---
+    # level: how fresh a read is to be, "linearizable", "majority" or "eventual"; None: majority.
 
-    def find_file(self, file_id: str, part: MapPart = NO_CHUNKS) -> Located:
+    def find_file(self, file_id: str, part: MapPart = NO_CHUNKS, level: str | None = None) -> Located:
         """The file with this id, also from the trash, with a part of its chunk map."""
-        query = f"chunks={part.count}&start={part.start}"
+        query = f"chunks={part.count}&start={part.start}{_level(level)}"
         return _located(self._call("GET", f"/files/{quote(file_id, safe='')}?{query}"))
 
-    def find_path(self, path: str, part: MapPart = NO_CHUNKS) -> Located:
+    def find_path(self, path: str, part: MapPart = NO_CHUNKS, level: str | None = None) -> Located:
         """The active file at `path`, with a part of its chunk map."""
-        query = f"path={quote(path, safe='')}&chunks={part.count}&start={part.start}"
+        query = f"path={quote(path, safe='')}&chunks={part.count}&start={part.start}{_level(level)}"
         return _located(self._call("GET", f"/paths?{query}"))
 
-    def list_chunks(self, version_id: str, start: int, limit: int) -> tuple[ChunkLocation, ...]:
+    def list_chunks(
+        self, version_id: str, start: int, limit: int, level: str | None = None
+    ) -> tuple[ChunkLocation, ...]:
         """The chunks of a version from index `start`, at most `limit`."""
-        answer = self._call("GET", f"/versions/{version_id}/chunks?start={start}&limit={limit}")
+        answer = self._call("GET", f"/versions/{version_id}/chunks?start={start}&limit={limit}{_level(level)}")
         return _locations(answer)
 
-    def list_files(self, query: Mapping[str, str]) -> dict[str, Any]:
+    def list_files(self, query: Mapping[str, str], level: str | None = None) -> dict[str, Any]:
         """One page of the listing, as the gateway's REST has it."""
-        return self._call("GET", "/files?" + urlencode(query))
+        given = query if level is None else {**query, "consistency": level}
+        return self._call("GET", "/files?" + urlencode(given))
 
     def delete_file(
         self, file_id: str, is_permanent: bool, if_match: str | None = None, path: str | None = None
@@ -162,9 +172,12 @@ class MasterClient:
         """{"jobs": [...]}: every job with its state, progress and last error."""
         return self._call("GET", "/jobs")
 
-    def start_fsck(self) -> dict[str, Any]:
-        """Have the leader compare all records with all disks; a check that runs already goes on."""
-        return self._call("POST", "/fsck")
+    def start_fsck(self, is_verifying: bool = False) -> dict[str, Any]:
+        """Have the leader compare all records with all disks; a check that runs already goes on.
+
+        is_verifying: every replica is read again, too.
+        """
+        return self._call("POST", "/fsck?verify=true" if is_verifying else "/fsck")
 
     def fsck(self) -> dict[str, Any]:
         """How far the last check is, and what it found."""
@@ -206,6 +219,10 @@ class MasterClient:
         with self._lock:
             if self._preferred == failed:
                 self._preferred = (failed + 1) % len(self._urls)
+
+
+def _level(level: str | None) -> str:
+    return "" if level is None else f"&consistency={quote(level, safe='')}"
 
 
 def _located(answer: Mapping[str, Any]) -> Located:

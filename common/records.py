@@ -27,6 +27,11 @@ def chunk_id(version_id: str, index: int) -> str:
     return f"{version_id}-{index:08x}"
 
 
+def version_of(chunk_id: str) -> str:
+    """The version that a chunk belongs to, which is the id of its upload too."""
+    return chunk_id.partition("-")[0]
+
+
 def is_chunk_id(text: str) -> bool:
     return _CHUNK_ID.fullmatch(text) is not None
 

@@ -1,26 +1,27 @@
-"""How the gateway and the masters talk to a worker: put, get, verify and delete chunks."""
+"""How the others talk to a worker: put, get, verify, copy, list, put aside and delete chunks."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from common import checksums
 from common.checksums import Buffer
-from common.errors import ChunkCorrupt
-from common.http import Abort, Begun, HttpPool
+from common.errors import ChunkCorrupt, InvalidRequest
+from common.http import Abort, Answer, Begun, HttpPool
 from common.records import take, take_objects
 
 CHECKSUM_HEADER = "X-DFS-Checksum"
 DIGESTS_HEADER = "X-DFS-Block-Digests"
 EPOCH_HEADER = "X-DFS-Epoch"
-
-
+# A worker's inventory is listed folder by folder.
 INVENTORY_FOLDERS = 256
+MAX_INVENTORY_PAGE = 10_000
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,9 @@ class HeldChunk:
 
     chunk_id: str
     age_seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        return {"chunk_id": self.chunk_id, "age_seconds": self.age_seconds}
 
     @classmethod
     def from_json(cls, source: Mapping[str, Any]) -> HeldChunk:
@@ -95,6 +99,12 @@ class WorkerClient:
         checksums.verify_digests(digests, checksum, size_bytes)
         checksums.verify_blocks(view, digests, first_block)
 
+    @contextlib.contextmanager
+    def open_chunk(self, url: str, chunk_id: str) -> Iterator[Answer]:
+        """A whole replica as it comes; nothing of it is verified."""
+        with self._pool.call("GET", f"{url}/chunks/{chunk_id}", timeout_seconds=self.timeout_seconds) as answer:
+            yield answer
+
     def verify_chunk(self, url: str, chunk_id: str) -> bool:
         """Have the worker re-read a replica; a corrupt one is quarantined there. Returns whether it is intact."""
         answer = self._call_json("POST", f"{url}/chunks/{chunk_id}/verify")
@@ -112,14 +122,19 @@ class WorkerClient:
     def find_held(self, url: str, chunk_ids: Sequence[str]) -> set[str]:
         """Those of these chunks that the worker has a file of; their bytes are not verified."""
         answer = self._call_json("POST", f"{url}/chunks/held", {"chunk_ids": list(chunk_ids)})
-        return set(take(answer, "held", list))
+        held: list[Any] = take(answer, "held", list)
+        if not all(isinstance(chunk_id, str) for chunk_id in held):
+            raise InvalidRequest("the field 'held' must list chunk ids")
+        return set(held)
 
     def copy_chunk(
         self, url: str, chunk_id: str, source_url: str, *, size_bytes: int, checksum: str, epoch: int
     ) -> None:
         """Order a worker to fetch a replica from another worker; returns once it is verified and on its disk.
 
-        Raises ChunkMissing or ChunkCorrupt when the source does not have it, PeerUnreachable, DiskFull, StaleEpoch.
+        A replica that is there and intact is left as it is. Raises ChunkMissing or ChunkCorrupt when the source does
+        not have it, with its URL as `source`, PeerUnreachable with the same when the source does not answer well, or
+        without it when this worker does not; DiskFull, DiskFailed, WorkerBusy, StaleEpoch.
         """
         body = {"source_url": source_url, "size_bytes": size_bytes, "checksum": checksum}
         self._call_json("POST", f"{url}/chunks/{chunk_id}/copy", body, epoch)

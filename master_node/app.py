@@ -15,11 +15,12 @@ from common.errors import InvalidRequest, VersionUnknown
 from common.logs import EventLog
 from common.master_client import Located, MapPart
 from common.records import Checksum, StoredChunk, is_version_id, take, take_objects
-from master_node.catalog import MAX_CHUNK_PAGE, Catalog, Expected
+from master_node.catalog import MAX_CHUNK_PAGE, Catalog, Expected, read_level
 from master_node.cluster_routes import ClusterServices, add_cluster_routes
 from master_node.commit import CommitRequest, Committer
 from master_node.listing import DEFAULT_LIMIT, MAX_LIMIT, ListingQuery
 from master_node.model import ACTIVE, DELETED, Preconditions
+from master_node.store.base import ReadLevel
 from master_node.uploads import Uploads
 
 
@@ -51,6 +52,7 @@ def _add_upload_routes(edge: Edge, services: MasterServices, log: EventLog) -> N
             _optional(body, "path", str),
             _optional(body, "replication_factor", int),
             take(body, "place", int),
+            _optional(body, "consistency", str),
         )
         return json_answer(opened.to_json(), 201)
 
@@ -99,15 +101,15 @@ def _add_file_routes(edge: Edge, services: MasterServices) -> None:
             cursor=call.query.get("cursor", ""),
             status=status,
         )
-        return json_answer(services.catalog.list(query))
+        return json_answer(services.catalog.list(query, _level(call)))
 
     @edge.route("GET", "/paths")
     def find_path(call: Call) -> Answer:
-        return _located(services.catalog.find_path(call.query.get("path", ""), _map_part(call)))
+        return _located(services.catalog.find_path(call.query.get("path", ""), _map_part(call), _level(call)))
 
     @edge.route("GET", "/files/<file_id>")
     def find_file(call: Call, file_id: str) -> Answer:
-        return _located(services.catalog.find(file_id, _map_part(call)))
+        return _located(services.catalog.find(file_id, _map_part(call), _level(call)))
 
     @edge.route("DELETE", "/files/<file_id>")
     def delete_file(call: Call, file_id: str) -> Answer:
@@ -132,12 +134,16 @@ def _add_file_routes(edge: Edge, services: MasterServices) -> None:
             raise VersionUnknown("a version id is 32 hexadecimal digits")
         start = call.number("start", 0, 2**32)
         limit = call.number("limit", MAX_CHUNK_PAGE, MAX_CHUNK_PAGE, minimum=1)
-        chunks = services.catalog.list_chunks(version_id, start, limit)
+        chunks = services.catalog.list_chunks(version_id, start, limit, _level(call))
         return json_answer({"chunks": [chunk.to_json() for chunk in chunks]})
 
 
 def _map_part(call: Call) -> MapPart:
     return MapPart(call.number("start", 0, 2**32), call.number("chunks", 0, MAX_CHUNK_PAGE))
+
+
+def _level(call: Call) -> ReadLevel:
+    return read_level(call.query.get("consistency"))
 
 
 def _located(located: Located) -> Answer:

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from common.clock import Clock
-from common.errors import Conflict, FileUnknown, InvalidPath
+from common.errors import Conflict, FileUnknown, InvalidPath, InvalidRequest
 from common.master_client import NO_CHUNKS, Located, MapPart
 from common.paths import check_path, is_folder
-from common.records import ChunkLocation, FileInfo
+from common.records import ChunkLocation, FileInfo, Target
 from common.settings import MasterSettings
 from master_node import model
 from master_node.election import Election
 from master_node.listing import ListingQuery, list_page
 from master_node.membership import ALIVE, Membership
 from master_node.model import File, Preconditions
-from master_node.store.base import KeyTaken, MetadataStore
+from master_node.store.base import KeyTaken, MetadataStore, ReadLevel
 
 MAX_CHUNK_PAGE = 1024
 # Each turn is lost to another change of the same file that succeeded.
@@ -42,6 +42,17 @@ class Expected:
 NOTHING_EXPECTED = Expected()
 
 
+def read_level(wanted: str | None) -> ReadLevel:
+    """How fresh a read is asked to be; None: as the store reads by itself. Raises InvalidRequest."""
+    if wanted is None:
+        return ReadLevel.MAJORITY
+    try:
+        return ReadLevel(wanted)
+    except ValueError:
+        choices = ", ".join(level.value for level in ReadLevel)
+        raise InvalidRequest(f"the consistency of a read is one of {choices}, not {wanted!r}") from None
+
+
 class Catalog:
     """The files of the cluster, as one master serves them. Every change may be repeated, at any master."""
 
@@ -61,37 +72,36 @@ class Catalog:
         self._clock = clock
         self._rng = rng
 
-    def find(self, file_id: str, part: MapPart = NO_CHUNKS) -> Located:
+    def find(self, file_id: str, part: MapPart = NO_CHUNKS, level: ReadLevel = ReadLevel.MAJORITY) -> Located:
         """The file with this id, active or in the trash, with a part of its chunk map; raises FileUnknown."""
-        return self._located(self._require(file_id), part)
+        store = self._store.reading(level)
+        return self._located(store, _require(store, file_id), part)
 
-    def find_path(self, path: str, part: MapPart = NO_CHUNKS) -> Located:
+    def find_path(self, path: str, part: MapPart = NO_CHUNKS, level: ReadLevel = ReadLevel.MAJORITY) -> Located:
         """The active file at this path; raises FileUnknown, InvalidPath."""
-        file = self._store.find_file_by_key(f"a/{check_path(path)}")
+        store = self._store.reading(level)
+        file = store.find_file_by_key(f"a/{check_path(path)}")
         if file is None:
             raise FileUnknown("no file has this path", path=path)
-        return self._located(file, part)
+        return self._located(store, file, part)
 
-    def list(self, query: ListingQuery) -> dict[str, Any]:
+    def list(self, query: ListingQuery, level: ReadLevel = ReadLevel.MAJORITY) -> dict[str, Any]:
         """One page of files, active ones or the trash, as the REST has it."""
-        page = list_page(self._store.scan_files, query)
+        page = list_page(self._store.reading(level).scan_files, query)
         return {
             "files": [_without_old_versions(file.to_info().to_json()) for file in page.files],
             "prefixes": page.prefixes,
             "next_cursor": page.next_cursor,
         }
 
-    def list_chunks(self, version_id: str, start: int, limit: int) -> tuple[ChunkLocation, ...]:
-        """The chunk map of a version; the replicas of each chunk with those first that are alive."""
-        states = {view.record.worker_id: view.state for view in self._membership.workers()}
-        targets = self._membership.targets()
-        locations = []
-        for chunk in self._store.list_chunks(version_id, start, limit):
-            replicas = [targets[worker_id] for worker_id in chunk.replicas if worker_id in targets]
-            self._rng.shuffle(replicas)
-            replicas.sort(key=lambda target: states.get(target.worker_id) != ALIVE)
-            locations.append(ChunkLocation(chunk.index, chunk.size_bytes, chunk.checksum, tuple(replicas)))
-        return tuple(locations)
+    def list_chunks(
+        self, version_id: str, start: int, limit: int, level: ReadLevel = ReadLevel.MAJORITY
+    ) -> tuple[ChunkLocation, ...]:
+        """The chunk map of a version; the replicas of each chunk with those first that are alive.
+
+        A worker of which this master knows nothing is named all the same, without an address.
+        """
+        return self._locations(self._store.reading(level), version_id, start, limit)
 
     def delete(self, file_id: str, is_permanent: bool, expected: Expected = NOTHING_EXPECTED) -> FileInfo:
         """To the trash, or for good. Deleting what is in the trash already changes nothing."""
@@ -156,7 +166,7 @@ class Catalog:
     def _change(self, file_id: str, change: Callable[[File], File], path: str | None = None) -> File:
         """Apply `change` to the file as it stands; `change` gives the file back unchanged where nothing is to do."""
         for _ in range(MAX_TURNS):
-            file = self._require(file_id)
+            file = _require(self._store, file_id)
             changed = change(file)
             try:
                 if changed is file or self._store.replace_file(changed):
@@ -165,19 +175,31 @@ class Catalog:
                 raise model.path_taken(path or file.path) from None
         raise Conflict("the file is being changed by others all the time", file_id=file_id)
 
-    def _require(self, file_id: str) -> File:
-        file = self._store.find_file(file_id)
-        if file is None or file.status == model.PURGED:
-            raise FileUnknown("no file has this id", file_id=file_id)
-        return file
-
     def _retained_until(self) -> float:
         return self._election.clock_seconds() + self._settings.trash_retention_seconds
 
-    def _located(self, file: File, part: MapPart) -> Located:
+    def _located(self, store: MetadataStore, file: File, part: MapPart) -> Located:
         info = file.to_info()
         is_wanted = part.count and part.start < info.chunk_count
-        return Located(info, self.list_chunks(info.version_id, part.start, part.count) if is_wanted else ())
+        return Located(info, self._locations(store, info.version_id, part.start, part.count) if is_wanted else ())
+
+    def _locations(self, store: MetadataStore, version_id: str, start: int, limit: int) -> tuple[ChunkLocation, ...]:
+        states = {view.record.worker_id: view.state for view in self._membership.workers()}
+        targets = self._membership.targets()
+        locations = []
+        for chunk in store.list_chunks(version_id, start, limit):
+            replicas = [targets.get(worker_id, Target(worker_id, "")) for worker_id in chunk.replicas]
+            self._rng.shuffle(replicas)
+            replicas.sort(key=lambda target: states.get(target.worker_id) != ALIVE)
+            locations.append(ChunkLocation(chunk.index, chunk.size_bytes, chunk.checksum, tuple(replicas)))
+        return tuple(locations)
+
+
+def _require(store: MetadataStore, file_id: str) -> File:
+    file = store.find_file(file_id)
+    if file is None or file.status == model.PURGED:
+        raise FileUnknown("no file has this id", file_id=file_id)
+    return file
 
 
 def _without_old_versions(info: dict[str, Any]) -> dict[str, Any]:

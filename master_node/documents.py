@@ -102,6 +102,7 @@ def upload_to_document(upload: Upload) -> Document:
         "file_id": upload.file_id,
         "is_collected": upload.is_collected,
         "refusal": upload.refusal,
+        "write_quorum": upload.write_quorum,
     }
 
 
@@ -122,6 +123,8 @@ def upload_from_document(source: Mapping[str, Any]) -> Upload:
         file_id=source["file_id"],
         is_collected=source["is_collected"],
         refusal=source["refusal"],
+        # Written by an earlier release, which had no other quorum than the configured one.
+        write_quorum=source.get("write_quorum", source["replication_factor"] // 2 + 1),
     )
 
 

@@ -157,7 +157,10 @@ class CommitTarget:
 
 @dataclass(frozen=True)
 class Upload:
-    """A version in the making. `upload_id` becomes its version id, and the file id of a new file."""
+    """A version in the making. `upload_id` becomes its version id, and the file id of a new file.
+
+    write_quorum: how many replicas of each chunk must be on disk before it is recorded.
+    """
 
     upload_id: str
     state: str
@@ -173,6 +176,7 @@ class Upload:
     file_id: str = ""
     is_collected: bool = False
     refusal: str = ""
+    write_quorum: int = 1
 
 
 @dataclass(frozen=True)

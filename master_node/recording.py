@@ -15,7 +15,8 @@ def record_chunks(store: MetadataStore, upload: Upload, chunks: Sequence[StoredC
     """Write the chunks' records and return the upload as it stands then; the caller writes the upload itself.
 
     Chunks that were recorded before are passed over, so a repeated call is harmless. is_last: the final chunk may be
-    shorter than the others. Raises InvalidRequest for a gap, a wrong size or a worker that was never a target.
+    shorter than the others. Raises InvalidRequest for a gap, a wrong size, a worker that was never a target, or fewer
+    replicas than the upload's write quorum.
     """
     fresh = [chunk for chunk in chunks if chunk.index >= upload.recorded_count]
     for position, chunk in enumerate(fresh):
@@ -49,6 +50,8 @@ def _check(upload: Upload, chunk: StoredChunk, expected_index: int, may_be_short
     full = upload.chunk_size_bytes
     if chunk.size_bytes != full and not (may_be_short and 0 < chunk.size_bytes < full):
         raise InvalidRequest(f"chunk {chunk.index} has {chunk.size_bytes} bytes instead of {full}")
+    if len(chunk.replicas) < upload.write_quorum:
+        raise InvalidRequest(f"chunk {chunk.index} has {len(chunk.replicas)} of {upload.write_quorum} replicas")
     strangers = {*chunk.replicas, *chunk.doubtful} - set(upload.workers)
     if strangers:
         raise InvalidRequest(f"chunk {chunk.index} was never placed on {', '.join(sorted(strangers))}")

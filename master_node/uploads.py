@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from common.clock import Clock
 from common.errors import InvalidRequest, MetadataUnavailable, UploadClosed, UploadUnknown
 from common.paths import check_path
 from common.records import OpenUpload, Placement, StoredChunk
-from common.settings import ClusterSettings
+from common.settings import MAX_REPLICATION_FACTOR, ClusterSettings
 from master_node import model
 from master_node.commit import choose_target
 from master_node.election import Election
@@ -22,8 +22,13 @@ from master_node.recording import record_chunks
 from master_node.store.base import MetadataStore
 
 MAX_PLACE = 256
-MAX_REPLICATION_FACTOR = 16
 _MAX_TURNS = 10
+# What a client may ask for as the write quorum: docs/consistency.md.
+_QUORUMS: dict[str, Callable[[int], int]] = {
+    "one": lambda _: 1,
+    "quorum": lambda factor: factor // 2 + 1,
+    "all": lambda factor: factor,
+}
 
 
 class Uploads:
@@ -37,24 +42,29 @@ class Uploads:
         settings: ClusterSettings,
         clock: Clock,
         rng: random.Random,
+        configured: Callable[[], Collection[str]],
     ) -> None:
+        """configured: the ids of the workers that config.json names now."""
         self._store = store
         self._membership = membership
         self._election = election
         self._settings = settings
         self._clock = clock
         self._rng = rng
+        self._configured = configured
 
-    def open(self, path: str | None, replication_factor: int | None, place: int) -> OpenUpload:
+    def open(
+        self, path: str | None, replication_factor: int | None, place: int, consistency: str | None = None
+    ) -> OpenUpload:
         """Open an upload and place its first chunks.
 
         path: where it will be committed, if known yet. The id is made here, anew each time: a late copy of the request
         then opens an upload of its own, which stays empty and is collected, instead of bringing an old id back.
+        replication_factor, consistency ("one", "quorum" or "all"): None for those of the configuration.
         Raises ClusterFull or NotEnoughWorkers before anything is written.
         """
-        factor = self._settings.replication_factor if replication_factor is None else replication_factor
-        if not 1 <= factor <= MAX_REPLICATION_FACTOR:
-            raise InvalidRequest(f"a replication factor is a whole number from 1 to {MAX_REPLICATION_FACTOR}")
+        factor = self._factor(replication_factor)
+        quorum = choose_quorum(consistency, factor, self._settings.write_quorum)
         upload_id = secrets.token_hex(16)
         upload = Upload(
             upload_id=upload_id,
@@ -68,11 +78,12 @@ class Uploads:
             workers=(),
             last_activity_at=self._election.clock_seconds(),
             target=choose_target(self._store, upload_id, check_path(path), is_new=True) if path is not None else None,
+            write_quorum=quorum,
         )
         placements = self._place(upload, 0, place)
         upload = _with_placements(upload, placements)
         self._store.insert_upload(upload)
-        return self._answer(upload, placements)
+        return _answer(upload, placements)
 
     def record(self, upload_id: str, chunks: Sequence[StoredChunk], place_from: int, place: int) -> OpenUpload:
         """Record finished chunks and place the chunks `place_from` and following, `place` of them."""
@@ -82,7 +93,7 @@ class Uploads:
             upload = _with_placements(record_chunks(self._store, upload, chunks, is_last=False), placements)
             upload = replace(upload, revision=upload.revision + 1, last_activity_at=self._election.clock_seconds())
             if self._store.replace_upload(upload):
-                return self._answer(upload, placements)
+                return _answer(upload, placements)
         raise MetadataUnavailable("the upload is being changed by others all the time")
 
     def abort(self, upload_id: str) -> None:
@@ -101,6 +112,14 @@ class Uploads:
                 return
         raise MetadataUnavailable("the upload is being changed by others all the time")
 
+    def _factor(self, wanted: int | None) -> int:
+        if wanted is None:
+            return self._settings.replication_factor
+        count = min(len(self._configured()), MAX_REPLICATION_FACTOR)
+        if not 1 <= wanted <= count:
+            raise InvalidRequest(f"a replication factor is a whole number from 1 to {count}, the number of workers")
+        return wanted
+
     def _place(self, upload: Upload, start: int, count: int) -> tuple[Placement, ...]:
         if not 0 <= count <= MAX_PLACE:
             raise InvalidRequest(f"at most {MAX_PLACE} chunks are placed at once")
@@ -112,7 +131,7 @@ class Uploads:
             count=count,
             chunk_size_bytes=upload.chunk_size_bytes,
             replication_factor=upload.replication_factor,
-            write_quorum=self._settings.write_quorum,
+            write_quorum=upload.write_quorum,
             rng=self._rng,
         )
 
@@ -124,14 +143,20 @@ class Uploads:
             raise UploadClosed(f"the upload is {upload.state}", upload_id=upload_id)
         return upload
 
-    def _answer(self, upload: Upload, placements: tuple[Placement, ...]) -> OpenUpload:
-        return OpenUpload(
-            upload.upload_id,
-            upload.chunk_size_bytes,
-            upload.replication_factor,
-            min(self._settings.write_quorum, upload.replication_factor),
-            placements,
-        )
+
+def choose_quorum(consistency: str | None, factor: int, default: int) -> int:
+    """How many of `factor` replicas must be on disk before a write is acknowledged; raises InvalidRequest."""
+    if consistency is None:
+        return min(default, factor)
+    if consistency not in _QUORUMS:
+        raise InvalidRequest(f"the consistency of a write is one of {', '.join(_QUORUMS)}, not {consistency!r}")
+    return _QUORUMS[consistency](factor)
+
+
+def _answer(upload: Upload, placements: tuple[Placement, ...]) -> OpenUpload:
+    return OpenUpload(
+        upload.upload_id, upload.chunk_size_bytes, upload.replication_factor, upload.write_quorum, placements
+    )
 
 
 def _with_placements(upload: Upload, placements: Sequence[Placement]) -> Upload:

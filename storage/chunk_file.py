@@ -14,7 +14,9 @@ first format, DFSCHNK1, are the same without padding; they are read, and no long
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
+import mmap
 import os
 import struct
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ from dataclasses import dataclass
 import xxhash
 
 from common.checksums import checksum_of, digest_list_size
+from common.durable import leave_direct_io
 from common.errors import ChunkCorrupt
 
 ALIGNMENT = 4096
@@ -47,9 +50,13 @@ class ChunkHeader:
 class ChunkFile:
     """An open chunk file; a small one is read whole at once. Not for several threads at the same time."""
 
-    def __init__(self, path: str) -> None:
-        """Open the file; raises FileNotFoundError and other OSErrors. Nothing is read or checked yet."""
-        self._file = io.FileIO(path)
+    def __init__(self, path: str, *, is_direct: bool = False) -> None:
+        """Open the file; raises FileNotFoundError and other OSErrors. Nothing is read or checked yet.
+
+        is_direct: read past the page cache, where the file system allows it; what is read into must then be aligned in
+        memory, in length and in its place in the file to 4096 bytes.
+        """
+        self._file, self._is_direct = _open(path, is_direct)
         status = os.fstat(self._file.fileno())
         self.identity = (status.st_dev, status.st_ino)
         self._total = status.st_size
@@ -85,15 +92,35 @@ class ChunkFile:
             return len(piece)
         filled = 0
         self._file.seek(start)
-        while filled < len(view) and (count := self._file.readinto(view[filled:])):
+        while filled < len(view) and (count := self._read(view[filled:])):
             filled += count
+            if self._is_direct and count % ALIGNMENT:
+                # The end of the file; a direct read cannot go on at such a place.
+                break
         return filled
+
+    def _read(self, view: memoryview) -> int:
+        try:
+            return self._file.readinto(view)
+        except OSError as error:
+            if not self._is_direct or error.errno != errno.EINVAL:
+                raise
+            # The file system takes the flag and then refuses.
+            leave_direct_io(self._file.fileno())
+            self._is_direct = False
+            return self._file.readinto(view)
 
     def read_ahead(self, start: int, length: int) -> None:
         """Have the disk fetch this much while its beginning is still being sent."""
         if start < self._end_start and hasattr(os, "posix_fadvise"):
             with contextlib.suppress(OSError):
                 os.posix_fadvise(self._file.fileno(), start, length, os.POSIX_FADV_WILLNEED)
+
+    def forget_cached(self) -> None:
+        """Give up what the page cache holds of the file, so that the next read is from the disk."""
+        if hasattr(os, "posix_fadvise"):
+            with contextlib.suppress(OSError):
+                os.posix_fadvise(self._file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
     def close(self) -> None:
         self._file.close()
@@ -106,11 +133,33 @@ class ChunkFile:
 
     def _read_end(self, length: int) -> None:
         self._end_start = self._total
-        end = bytearray(length)
-        count = self.read_into(self._total - length, memoryview(end))
-        if count != length:
+        if self._is_direct:
+            self._end = self._read_aligned(self._total - length)
+        else:
+            end = bytearray(length)
+            self._end = bytes(end[: self.read_into(self._total - length, memoryview(end))])
+        if len(self._end) != length:
             raise ChunkCorrupt("the chunk file ended early")
-        self._end, self._end_start = bytes(end), self._total - length
+        self._end_start = self._total - length
+
+    def _read_aligned(self, start: int) -> bytes:
+        """What stands from `start` to the end of the file, by a read that begins and ends at disk blocks."""
+        skipped = start % ALIGNMENT
+        room = self._total - start + skipped
+        with mmap.mmap(-1, max(ALIGNMENT, -(-room // ALIGNMENT) * ALIGNMENT)) as pages, memoryview(pages) as view:
+            return bytes(view[skipped : self.read_into(start - skipped, view)])
+
+
+def _open(path: str, is_direct: bool) -> tuple[io.FileIO, bool]:
+    """The file to read, and whether reads of it go past the page cache."""
+    if is_direct and hasattr(os, "O_DIRECT"):
+        try:
+            return io.FileIO(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECT)), True
+        except OSError as error:
+            # Some file systems, such as tmpfs, know no direct I/O.
+            if error.errno != errno.EINVAL:
+                raise
+    return io.FileIO(path), False
 
 
 def encode_tail(size_bytes: int, digests: bytes) -> bytes:

@@ -1,57 +1,39 @@
-"""Chunks on one disk: write so that it survives a power cut, read, verify, quarantine, delete.
+"""Chunks on one disk: write so that it survives a power cut, read, verify, put aside, delete.
 
-Layout under the data folder: `chunks/<00..ff>/<chunk_id>`, the folder taken from a hash of the id; `quarantine/` for
-files that are damaged, which are kept, never read. The store does not know files, other workers or HTTP.
+The store does not know files, other workers or HTTP. Where the files lie stands in `folders.py`, their format in
+`chunk_file.py`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import mmap
 import os
-import secrets
 import shutil
 import threading
-import zlib
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
-from common.checksums import (
-    BLOCK_SIZE_BYTES,
-    Buffer,
-    block_digests,
-    checksum_of,
-    digest_list_size,
-    verify_blocks,
-)
-from common.durable import TEMPORARY_SUFFIX, StagedFile, move_durably, sync_directory
-from common.errors import ChunkConflict, ChunkCorrupt, ChunkMissing, DFSError, DiskFailed, DiskFull, IncompleteBody
+from common.checksums import BLOCK_SIZE_BYTES, Buffer, verify_blocks
+from common.durable import StagedFile, sync_directory
+from common.errors import ChunkConflict, ChunkCorrupt, ChunkMissing, DiskFull
 from common.ranges import ByteRange
-from storage.chunk_file import ALIGNMENT, ChunkFile, ChunkHeader, encode_tail, file_size
+from common.worker_client import HeldChunk
+from storage.chunk_file import ALIGNMENT, ChunkFile, ChunkHeader, file_size
+from storage.disk_errors import disk_errors, unreadable_is_corrupt
+from storage.folders import ChunkFolders, is_unfinished
+from storage.quarantine import Quarantine
+from storage.receiving import LONGEST_TAIL_BYTES, WINDOW_BYTES, ChunkSource, copy_hashing
 from storage.windows import WindowPool
 
-WINDOW_BYTES = 1024 * 1024
 WINDOW_WAIT_SECONDS = 5.0
 READ_WINDOW_BYTES = 256 * 1024
 # Up to this length a span is read in one piece, without a window.
 SMALL_READ_BYTES = 64 * 1024
-MAX_CHUNK_BYTES = 64 * 1024 * 1024
 # Smaller ones stay in the page cache: they are cheap to write and likely to be read soon.
 DIRECT_MIN_BYTES = 512 * 1024
-_LONGEST_TAIL = digest_list_size(MAX_CHUNK_BYTES) + 2 * ALIGNMENT
-_PIECE_BYTES = 1024 * 1024
-_FOLDERS = 256
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
-
-
-class ChunkSource(Protocol):
-    """The bytes of a chunk, such as a request's body."""
-
-    def fill(self, buffer: mmap.mmap, start: int, stop: int) -> int:
-        """Put the next bytes at buffer[start:stop]; returns how many, 0 only at the end. Raises IncompleteBody."""
+_VERIFICATIONS = 4
+_VERIFY_WINDOW_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -77,46 +59,55 @@ class ChunkStore:
         is_synced: bool = True,
         is_direct: bool = True,
         window_count: int = 16,
+        on_damage: Callable[[str], None] = lambda _chunk_id: None,
     ) -> None:
         """reserve_bytes: free space that is never used. capacity_bytes: most to keep; 0: what the disk has.
 
         is_direct: large chunks are written past the page cache where the file system allows it. window_count: chunks
-        written at once, each through a buffer of WINDOW_BYTES.
+        written at once, each through a buffer of WINDOW_BYTES. on_damage: told of each chunk found damaged, by then in
+        quarantine.
         """
-        self._chunks = root / "chunks"
-        self._quarantine = root / "quarantine"
+        self._folders = ChunkFolders(root)
+        self._quarantine = Quarantine(root / "quarantine")
         self._reserve_bytes = reserve_bytes
         self._capacity_bytes = capacity_bytes
         self._is_synced = is_synced
         self._is_direct = is_direct
-        self._windows = WindowPool(window_count, WINDOW_BYTES + _LONGEST_TAIL, WINDOW_WAIT_SECONDS)
+        self._windows = WindowPool(window_count, WINDOW_BYTES + LONGEST_TAIL_BYTES, WINDOW_WAIT_SECONDS)
         self._read_windows = WindowPool(2 * window_count, READ_WINDOW_BYTES, WINDOW_WAIT_SECONDS)
+        self._verify_windows = WindowPool(_VERIFICATIONS, _VERIFY_WINDOW_BYTES, WINDOW_WAIT_SECONDS)
+        self._on_damage = on_damage
         self._lock = threading.Lock()
         self._used_bytes = 0
         self._chunk_count = 0
         self._incoming_bytes = 0
-        self._quarantined_count = 0
 
     def recover(self) -> int:
         """Make the folders, remove what unfinished writes left, count what is there; returns how much was removed.
 
-        Must run once before anything else. It reads names and sizes only: damage inside a file is found when it is
-        read or verified.
+        Must run before anything else, and again when the disk was emptied. It reads names and sizes only: damage
+        inside a file is found when it is read or verified.
         """
-        self._quarantine.mkdir(parents=True, exist_ok=True)
-        for number in range(_FOLDERS):
-            (self._chunks / f"{number:02x}").mkdir(parents=True, exist_ok=True)
-        sync_directory(self._chunks)
-        removed = 0
-        for entry in self._entries():
-            if entry.name.endswith(TEMPORARY_SUFFIX):
-                os.unlink(entry.path)
-                removed += 1
-            else:
-                self._chunk_count += 1
-                self._used_bytes += entry.stat().st_size
-        self._quarantined_count = sum(1 for _ in self._quarantine.iterdir())
+        with disk_errors(), self._lock:
+            self._quarantine.recover()
+            self._folders.prepare()
+            self._used_bytes = self._chunk_count = removed = 0
+            for entry in self._folders.files():
+                if is_unfinished(entry.name):
+                    os.unlink(entry.path)
+                    removed += 1
+                else:
+                    self._count(entry.stat().st_size, 1)
         return removed
+
+    def path(self, chunk_id: str) -> str:
+        """Where the file of this chunk lies, or would."""
+        return self._folders.path(chunk_id)
+
+    def is_emptied(self) -> bool:
+        """Whether somebody has emptied the disk, so that `recover` must run again; raises DiskFailed."""
+        with disk_errors():
+            return self._folders.are_emptied()
 
     def write(self, chunk_id: str, source: ChunkSource, size_bytes: int, checksum: str) -> None:
         """Store one chunk so that it survives a power cut.
@@ -126,16 +117,16 @@ class ChunkStore:
         ChunkConflict when the id exists with another checksum. Repeating the call with the same id and bytes is safe:
         the bytes are written again, so even a damaged copy is made good.
         """
-        with _disk_errors():
+        with disk_errors():
             self._refuse_conflict(chunk_id, checksum)
         is_direct = self._is_direct and size_bytes >= DIRECT_MIN_BYTES
         with (
             self._room_for(size_bytes),
             self._windows.window() as window,
-            _disk_errors(),
-            StagedFile(self._path(chunk_id), is_synced=self._is_synced, is_direct=is_direct) as staged,
+            disk_errors(),
+            StagedFile(self._folders.path(chunk_id), is_synced=self._is_synced, is_direct=is_direct) as staged,
         ):
-            if _copy_hashing(source, staged, window, size_bytes) != checksum:
+            if copy_hashing(source, staged, window, size_bytes) != checksum:
                 raise ChunkCorrupt("the bytes received do not match the checksum sent with them", expected=checksum)
             staged.sync()
             with self._lock:
@@ -148,19 +139,20 @@ class ChunkStore:
                     self._count(-replaced, -1)
             staged.settle()
 
-    def open(self, chunk_id: str) -> tuple[ChunkFile, ChunkHeader]:
+    def open(self, chunk_id: str, *, is_direct: bool = False) -> tuple[ChunkFile, ChunkHeader]:
         """The open file, which the caller closes, and what it says of itself.
 
         Raises ChunkMissing; ChunkCorrupt after putting a file that cannot be trusted into quarantine. The data itself
         is not verified here: whoever gets it compares it with the digests.
         """
-        with _disk_errors():
+        with disk_errors():
             try:
-                file = ChunkFile(self._path(chunk_id))
+                file = ChunkFile(self._folders.path(chunk_id), is_direct=is_direct)
             except FileNotFoundError:
+                self._folders.require_present()
                 raise ChunkMissing(f"no replica of chunk {chunk_id} here", chunk_id=chunk_id) from None
         try:
-            with _disk_errors(), _unreadable_is_corrupt():
+            with disk_errors(), unreadable_is_corrupt():
                 return file, file.read_header()
         except ChunkCorrupt:
             file.close()
@@ -195,27 +187,69 @@ class ChunkStore:
                 self.verify(chunk_id)
                 return
 
-    def verify(self, chunk_id: str) -> bool:
-        """Re-read a chunk from the disk; a damaged one goes into quarantine. Raises ChunkMissing."""
+    def verify(self, chunk_id: str, *, is_suspect: bool = True) -> bool:
+        """Re-read a chunk from the disk itself; a damaged one goes into quarantine. Raises ChunkMissing, WorkerBusy.
+
+        is_suspect: what the page cache holds of it is given up first, because it may be that what is wrong.
+        """
+        with self._verify_windows.window() as window:
+            try:
+                file, header = self.open(chunk_id, is_direct=True)
+            except ChunkCorrupt:
+                return False
+            with file:
+                try:
+                    with disk_errors(), unreadable_is_corrupt():
+                        if is_suspect:
+                            file.forget_cached()
+                        _verify_data(file, header, memoryview(window))
+                except ChunkCorrupt:
+                    self._put_in_quarantine(chunk_id, file.identity)
+                    return False
+        return True
+
+    def confirm(self, chunk_id: str, checksum: str) -> bool:
+        """Whether the chunk with this checksum is here and intact; a damaged file goes into quarantine."""
         try:
             file, header = self.open(chunk_id)
-        except ChunkCorrupt:
+            file.close()
+            return header.checksum == checksum and self.verify(chunk_id)
+        except (ChunkMissing, ChunkCorrupt):
             return False
-        with file:
-            try:
-                with _disk_errors(), _unreadable_is_corrupt():
-                    _verify_data(file, header)
-            except ChunkCorrupt:
-                self._put_in_quarantine(chunk_id, file.identity)
-                return False
-        return True
+
+    def find_held(self, chunk_ids: Iterable[str]) -> list[str]:
+        """Those of these chunks that there is a file of. Raises DiskFailed where the absence of one proves nothing."""
+        with disk_errors():
+            self._folders.require_present()
+            return [chunk_id for chunk_id in chunk_ids if _size_or_none(self._folders.path(chunk_id)) is not None]
+
+    def list_folder(self, number: int, after: str, limit: int) -> list[HeldChunk]:
+        """The first `limit` chunks above `after` in one of the folders, in the order of their ids."""
+        with disk_errors():
+            return self._folders.page(number, after, limit)
+
+    def put_aside(self, chunk_ids: Iterable[str]) -> int:
+        """Put chunks that no record names into quarantine; those that are not here are fine. Returns how many were."""
+        paths = {chunk_id: self._folders.path(chunk_id) for chunk_id in chunk_ids}
+        with disk_errors():
+            moved = [path for chunk_id, path in paths.items() if self._set_aside(chunk_id, path)]
+            if moved:
+                self._quarantine.settle()
+            for folder in {os.path.dirname(path) for path in moved}:
+                sync_directory(folder)
+        return len(moved)
+
+    def free_quarantined(self, seconds: float) -> int:
+        """Free what has been in quarantine for longer than this; returns how many files that was."""
+        with disk_errors():
+            return self._quarantine.free_expired(seconds)
 
     def delete(self, chunk_ids: Iterable[str]) -> int:
         """Free these chunks; those that are not here are fine. Returns how many were."""
         deleted, folders = 0, set()
         for chunk_id in chunk_ids:
-            path = self._path(chunk_id)
-            with _disk_errors(), self._lock:
+            path = self._folders.path(chunk_id)
+            with disk_errors(), self._lock:
                 size = _size_or_none(path)
                 if size is not None:
                     os.unlink(path)
@@ -230,23 +264,24 @@ class ChunkStore:
 
     def usage(self) -> Usage:
         """How full the store is now."""
-        free_on_disk = shutil.disk_usage(self._chunks).free
+        free_on_disk = shutil.disk_usage(self._folders.parent).free
         with self._lock:
             return self._usage(free_on_disk)
 
     def _usage(self, free_on_disk: int) -> Usage:
-        capacity = self._used_bytes + max(0, free_on_disk - self._reserve_bytes)
+        used = self._used_bytes + self._quarantine.used_bytes
+        capacity = used + max(0, free_on_disk - self._reserve_bytes)
         if self._capacity_bytes:
             capacity = min(capacity, self._capacity_bytes)
-        free = max(0, capacity - self._used_bytes - self._incoming_bytes)
-        return Usage(capacity, self._used_bytes, free, self._chunk_count, self._quarantined_count)
+        free = max(0, capacity - used - self._incoming_bytes)
+        return Usage(capacity, used, free, self._chunk_count, self._quarantine.count)
 
     @contextlib.contextmanager
     def _room_for(self, size_bytes: int) -> Iterator[None]:
         """Set space aside while a chunk is written; raises DiskFull before a byte is."""
         needed = file_size(size_bytes)
-        with _disk_errors():
-            free_on_disk = shutil.disk_usage(self._chunks).free
+        with disk_errors():
+            free_on_disk = shutil.disk_usage(self._folders.parent).free
         with self._lock:
             free = self._usage(free_on_disk).free_bytes
             if needed > free:
@@ -260,11 +295,11 @@ class ChunkStore:
 
     def _refuse_conflict(self, chunk_id: str, checksum: str) -> None:
         """Chunks never change; a damaged file is no chunk and may be replaced."""
-        path = self._path(chunk_id)
+        path = self._folders.path(chunk_id)
         if _size_or_none(path) is None:
             return
         try:
-            with _unreadable_is_corrupt(), ChunkFile(path) as file:
+            with unreadable_is_corrupt(), ChunkFile(path) as file:
                 present = file.read_header().checksum
         except (FileNotFoundError, ChunkCorrupt):
             return
@@ -273,64 +308,39 @@ class ChunkStore:
 
     def _put_in_quarantine(self, chunk_id: str, bad: tuple[int, int]) -> None:
         """Move a damaged file (device and inode) aside, unless the name meanwhile holds another, written anew."""
-        path = self._path(chunk_id)
-        with _disk_errors(), self._lock, contextlib.suppress(FileNotFoundError):
-            present = os.stat(path)
-            if (present.st_dev, present.st_ino) != bad:
+        path = self._folders.path(chunk_id)
+        with disk_errors():
+            if not self._set_aside(chunk_id, path, bad):
                 return
-            move_durably(Path(path), self._quarantine / f"{chunk_id}.{secrets.token_hex(4)}")
+            self._quarantine.settle()
+            sync_directory(os.path.dirname(path))
+        self._on_damage(chunk_id)
+
+    def _set_aside(self, chunk_id: str, path: str, expected: tuple[int, int] | None = None) -> bool:
+        """Move the file into quarantine, only the expected one if given; whether it was there."""
+        with self._lock:
+            try:
+                present = os.stat(path)
+            except FileNotFoundError:
+                return False
+            if expected is not None and (present.st_dev, present.st_ino) != expected:
+                return False
+            self._quarantine.put(path, chunk_id)
             self._count(-present.st_size, -1)
-            self._quarantined_count += 1
+            return True
 
     def _count(self, size: int, chunks: int) -> None:
         self._used_bytes += size
         self._chunk_count += chunks
 
-    def _path(self, chunk_id: str) -> str:
-        # Text, not pathlib: on the way of every small read and write.
-        return f"{self._chunks}/{zlib.crc32(chunk_id.encode()) % _FOLDERS:02x}/{chunk_id}"
 
-    def _entries(self) -> Iterator[os.DirEntry[str]]:
-        for number in range(_FOLDERS):
-            with os.scandir(self._chunks / f"{number:02x}") as entries:
-                yield from entries
-
-
-def _copy_hashing(source: ChunkSource, staged: StagedFile, window: mmap.mmap, size_bytes: int) -> str:
-    """Write exactly `size_bytes` from `source`, window by window, and the tail; returns the chunk's checksum."""
-    view = memoryview(window)
-    digests: list[bytes] = []
-    missing = size_bytes
-    while True:
-        length = min(missing, WINDOW_BYTES)
-        _fill(source, window, length, missing)
-        digests.append(block_digests(view[:length]))
-        missing -= length
-        if not missing:
-            break
-        staged.write(view[:length])
-    tail = encode_tail(size_bytes, b"".join(digests))
-    window[length : length + len(tail)] = tail
-    staged.write(view[: length + len(tail)])
-    return checksum_of(b"".join(digests))
-
-
-def _fill(source: ChunkSource, window: mmap.mmap, length: int, missing: int) -> None:
-    filled = 0
-    while filled < length:
-        count = source.fill(window, filled, length)
-        if not count:
-            raise IncompleteBody(f"the chunk ended {missing - filled} bytes early")
-        filled += count
-
-
-def _verify_data(file: ChunkFile, header: ChunkHeader) -> None:
-    view = memoryview(bytearray(min(_PIECE_BYTES, header.size_bytes)))
-    for start in range(0, header.size_bytes, _PIECE_BYTES):
-        piece = view[: header.size_bytes - start]
-        if file.read_into(start, piece) != len(piece):
+def _verify_data(file: ChunkFile, header: ChunkHeader, window: memoryview) -> None:
+    for start in range(0, header.size_bytes, len(window)):
+        wanted = min(len(window), header.size_bytes - start)
+        # Whole disk blocks, as direct reads must be: what follows the data is the padding.
+        if file.read_into(start, window[: -(-wanted // ALIGNMENT) * ALIGNMENT]) < wanted:
             raise ChunkCorrupt("the chunk file ended early")
-        verify_blocks(piece, header.digests, start // BLOCK_SIZE_BYTES)
+        verify_blocks(window[:wanted], header.digests, start // BLOCK_SIZE_BYTES)
 
 
 def _size_or_none(path: str) -> int | None:
@@ -338,27 +348,3 @@ def _size_or_none(path: str) -> int | None:
         return os.stat(path).st_size
     except FileNotFoundError:
         return None
-
-
-@contextlib.contextmanager
-def _unreadable_is_corrupt() -> Iterator[None]:
-    """A bad sector shows as EIO: the bytes are as lost as if they were wrong."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno == errno.EIO:
-            raise ChunkCorrupt(f"the disk cannot read the chunk: {error}") from error
-        raise
-
-
-@contextlib.contextmanager
-def _disk_errors() -> Iterator[None]:
-    """The table from what the disk says to what the caller is told."""
-    try:
-        yield
-    except DFSError:
-        raise
-    except OSError as error:
-        if error.errno in _NO_SPACE:
-            raise DiskFull(f"the disk is full: {error}") from error
-        raise DiskFailed(f"the disk refuses: {error}") from error

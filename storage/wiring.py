@@ -9,14 +9,19 @@ from common.http import HttpPool
 from common.logs import open_log
 from common.master_client import MasterClient
 from common.serving import Service
+from common.worker_client import WorkerClient
 from storage.app import create_app
 from storage.chunk_store import ChunkStore
+from storage.copying import ReplicaCopier
 from storage.epoch import EpochGate
 from storage.folder_lock import FolderLock
 from storage.heartbeats import HeartbeatSender
+from storage.reports import BadReplicaReports
 
 # A heartbeat is worth little after this long; the next one is due.
 HEARTBEAT_DEADLINE_SECONDS = 5.0
+# Silence after which a copy gives its source up.
+COPY_TIMEOUT_SECONDS = 10.0
 
 
 def build_worker(config: Config, worker_id: str) -> Service:
@@ -33,6 +38,7 @@ def build_worker(config: Config, worker_id: str) -> Service:
         is_synced=config.worker.fsync,
         is_direct=config.worker.direct_io,
         window_count=config.worker.window_count,
+        on_damage=lambda chunk_id: reports.add(chunk_id),
     )
     epochs = EpochGate(data_dir / "epoch")
     folder = FolderLock(data_dir, worker_id)
@@ -44,6 +50,8 @@ def build_worker(config: Config, worker_id: str) -> Service:
         timeout_seconds=2.0,
         deadline_seconds=HEARTBEAT_DEADLINE_SECONDS,
     )
+    reports = BadReplicaReports(worker_id, masters, store.find_held, log)
+    copier = ReplicaCopier(store, WorkerClient(pool, timeout_seconds=COPY_TIMEOUT_SECONDS))
     heartbeats = HeartbeatSender(node, store, masters, log, config.worker.heartbeat_seconds)
 
     def start() -> None:
@@ -52,13 +60,15 @@ def build_worker(config: Config, worker_id: str) -> Service:
         epochs.recover()
         usage = store.usage()
         log.info("started", data_dir=str(data_dir), chunks=usage.chunk_count, unfinished_removed=removed)
+        reports.start()
         heartbeats.start()
 
     def stop() -> None:
         heartbeats.stop()
+        reports.stop()
         pool.close()
         folder.release()
         log.info("stopped")
 
-    app = create_app(worker_id, store, epochs, secret, log)
+    app = create_app(worker_id, store, epochs, copier, reports, secret, log)
     return Service(worker_id, app, log, start, stop)

@@ -20,6 +20,7 @@ from common.paths import file_name
 from common.records import FileInfo
 from common.wire import Headers
 
+READ_LEVEL_HEADER = "X-DFS-Read-Consistency"
 # How much of the chunk map comes with the first answer of a master.
 FIRST_MAP_PAGE = 64
 _FIRST_BYTE = re.compile(r"\s*bytes\s*=\s*(\d{1,18})\s*-\s*(\d{1,18})?\s*$", re.IGNORECASE | re.ASCII)
@@ -87,6 +88,11 @@ def wanted_map(services: GatewayServices, call: Call) -> MapPart:
     first = int(found[1]) // chunk_size
     last = int(found[2]) // chunk_size if found[2] else first + FIRST_MAP_PAGE
     return MapPart(min(first, 2**32), max(1, min(FIRST_MAP_PAGE, last - first + 1)))
+
+
+def wanted_level(call: Call) -> str | None:
+    """How fresh the client wants its read to be; the masters know the choices."""
+    return call.headers.get(READ_LEVEL_HEADER)
 
 
 def is_html_form(call: Call) -> bool:

@@ -1,4 +1,7 @@
-"""`/cluster`: the state of every part, as one master sees the workers and as this gateway sees the masters."""
+"""`/cluster`: the state of every part, as one master sees the workers and as this gateway sees the masters.
+
+Below it what an operator does: empty a worker, see the background jobs, have all records compared with all disks.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,28 @@ def add_cluster_routes(edge: Edge, masters: MasterClient, master_urls: Mapping[s
     @edge.route("GET", "/cluster")
     def get_cluster(_call: Call) -> Answer:
         return json_answer(describe_cluster(masters, master_urls, executor))
+
+    @edge.route("POST", "/cluster/workers/<worker_id>/drain")
+    def drain_worker(_call: Call, worker_id: str) -> Answer:
+        """Start to empty a worker; /cluster shows how far it is. Repeating it changes nothing."""
+        return json_answer(masters.set_draining(worker_id, is_draining=True))
+
+    @edge.route("POST", "/cluster/workers/<worker_id>/undrain")
+    def undrain_worker(_call: Call, worker_id: str) -> Answer:
+        return json_answer(masters.set_draining(worker_id, is_draining=False))
+
+    @edge.route("GET", "/cluster/jobs")
+    def get_jobs(_call: Call) -> Answer:
+        return json_answer(masters.jobs())
+
+    @edge.route("POST", "/cluster/fsck")
+    def start_fsck(call: Call) -> Answer:
+        """202: the leader does it, GET says how far it is. verify=true: the bytes are read, too."""
+        return json_answer(masters.start_fsck(call.flag("verify")), 202)
+
+    @edge.route("GET", "/cluster/fsck")
+    def get_fsck(_call: Call) -> Answer:
+        return json_answer(masters.fsck())
 
 
 def describe_cluster(masters: MasterClient, master_urls: Mapping[str, str], executor: Executor) -> dict[str, Any]:

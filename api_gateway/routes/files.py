@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from api_gateway.receiving import receive_form
+from api_gateway.redundancy import read_redundancy
 from api_gateway.routes.answers import (
     GatewayServices,
     bytes_answer,
     file_answer,
     is_html_form,
     to_page,
+    wanted_level,
     wanted_map,
 )
 from common.calls import Answer, Call, json_answer
@@ -27,7 +29,8 @@ def add_file_routes(edge: Edge, services: GatewayServices) -> None:
     @edge.route("POST", "/files")
     def upload_form(call: Call) -> Answer:
         content_type = call.headers.get("Content-Type", "")
-        done = receive_form(services.uploads, call.body, content_type, services.max_files_per_request)
+        redundancy = read_redundancy(call.headers)
+        done = receive_form(services.uploads, call.body, content_type, services.max_files_per_request, redundancy)
         if is_html_form(call):
             return to_page(done[0].file.path)
         if len(done) == 1:
@@ -37,19 +40,20 @@ def add_file_routes(edge: Edge, services: GatewayServices) -> None:
     @edge.route("GET", "/files")
     def list_files(call: Call) -> Answer:
         query = {name: call.query[name] for name in LISTING_PARAMETERS if name in call.query}
-        return json_answer(masters.list_files(query))
+        return json_answer(masters.list_files(query, wanted_level(call)))
 
     @edge.route("GET", "/files/<file_id>")
-    def get_file(_call: Call, file_id: str) -> Answer:
-        return file_answer(masters.find_file(file_id).file)
+    def get_file(call: Call, file_id: str) -> Answer:
+        return file_answer(masters.find_file(file_id, level=wanted_level(call)).file)
 
     @edge.route("GET", "/files/<file_id>/chunks")
     def get_chunk_map(call: Call, file_id: str) -> Answer:
         """A page of the chunk map: where each chunk's replicas are."""
         start = call.number("start", 0, 2**32)
         limit = call.number("limit", 100, MAX_MAP_PAGE, minimum=1)
-        file = masters.find_file(file_id).file
-        chunks = masters.list_chunks(file.version_id, start, limit) if file.chunk_count else ()
+        level = wanted_level(call)
+        file = masters.find_file(file_id, level=level).file
+        chunks = masters.list_chunks(file.version_id, start, limit, level) if file.chunk_count else ()
         more = bool(chunks) and chunks[-1].index + 1 < file.chunk_count
         return json_answer(
             {
@@ -63,7 +67,8 @@ def add_file_routes(edge: Edge, services: GatewayServices) -> None:
 
     @edge.route("GET", "/files/<file_id>/download")
     def download(call: Call, file_id: str) -> Answer:
-        return bytes_answer(services, call, _active(masters.find_file(file_id, wanted_map(services, call))))
+        located = masters.find_file(file_id, wanted_map(services, call), wanted_level(call))
+        return bytes_answer(services, call, _active(located))
 
     @edge.route("DELETE", "/files/<file_id>")
     def delete_file(call: Call, file_id: str) -> Answer:

@@ -8,11 +8,13 @@ from flask import Flask
 from werkzeug.routing import BaseConverter
 
 from api_gateway.receiving import receive_body
+from api_gateway.redundancy import read_redundancy
 from api_gateway.routes.answers import (
     GatewayServices,
     bytes_answer,
     committed_answer,
     file_answer,
+    wanted_level,
     wanted_map,
 )
 from api_gateway.uploads import CommitOptions
@@ -46,11 +48,12 @@ def add_path_routes(app: Flask, edge: Edge, services: GatewayServices) -> None:
             if_match=call.headers.get("If-Match"),
             if_none_match=call.headers.get("If-None-Match"),
         )
-        return committed_answer(receive_body(services.uploads, call.body, options))
+        return committed_answer(receive_body(services.uploads, call.body, options, read_redundancy(call.headers)))
 
     @edge.route("GET", "/fs/<anypath:_>")
     def get_path(call: Call, _: str) -> Answer:
-        return bytes_answer(services, call, masters.find_path(_path(call), wanted_map(services, call)))
+        located = masters.find_path(_path(call), wanted_map(services, call), wanted_level(call))
+        return bytes_answer(services, call, located)
 
     @edge.route("DELETE", "/fs/<anypath:_>")
     def delete_path(call: Call, _: str) -> Answer:

@@ -5,8 +5,9 @@ there are no transactions. Every method raises MetadataUnavailable when the data
 answer was lost is resolved inside the store by reading, so a returned value is always true.
 
 A write survives a power cut once it has returned, but for the *relaxed* ones: insert_upload, insert_chunks,
-record_heartbeat, put_jobs, and replace_upload where the caller says so. Of those, a store may lose the ones after the last write
-that was not relaxed; never one and keep a later one. docs/decisions/007-group-commit.md says why that does no harm.
+record_heartbeat, put_jobs, and replace_upload where the caller says so. Of those, a store may lose the ones after the
+last write that was not relaxed; never one and keep a later one. docs/decisions/007-group-commit.md says why that does
+no harm.
 """
 
 from __future__ import annotations
@@ -102,7 +103,7 @@ class MetadataStore(Protocol):
         """Write each record if the stored revision is one lower; says for each whether it was written."""
 
     def delete_chunks(self, chunks: Sequence[Chunk]) -> list[bool]:
-        """Remove each record if it is at this revision; says for each whether it is gone."""
+        """Remove each record if it is at this revision; says for each whether it is gone, by whomever."""
 
     def list_chunks(self, version_id: str, start: int, limit: int) -> list[Chunk]:
         """The chunks of a version from index `start` in order."""
@@ -184,7 +185,8 @@ class MetadataStore(Protocol):
     def reading(self, level: ReadLevel) -> MetadataStore:
         """The same store, whose `find_file`, `find_file_by_key`, `scan_files` and `list_chunks` read at this level.
 
-        Where the database has no such level, at a stronger one. Only for reading; it is not to be closed.
+        Where the database has no such level: at the next stronger, or the strongest that it has. Only for reading;
+        it is not to be closed.
         """
 
     def close(self) -> None: ...

@@ -65,7 +65,7 @@ class _Workers:
         self._pool = HttpPool({})
         stack.callback(self._pool.close)
         self._executor = stack.enter_context(ThreadPoolExecutor(8))
-        self.stragglers = Stragglers(self.clock, 0.2, 100)
+        self.stragglers = Stragglers(self.clock, 1.0, 100)
         stack.callback(lambda: self.stragglers.close())
 
     def add(self, *behaviours: Behaviour) -> None:
@@ -202,17 +202,22 @@ def test_the_buffer_of_a_small_chunk_is_free_at_once(workers: _Workers) -> None:
     assert {seen.body for name in ("w2", "w3") for seen in workers.servers[name].requests} == {CHUNK[:4096]}
 
 
-def test_too_many_late_writes_are_broken_off_at_once(workers: _Workers) -> None:
-    workers.stragglers = Stragglers(workers.clock, 20.0, 1)
+def test_too_many_late_writes_are_waited_for_and_then_broken_off(workers: _Workers) -> None:
+    workers.stragglers = Stragglers(workers.clock, 1.0, 0)
     workers.add(_silent, _store, _store)
-    first, second = workers.start(), workers.start()
-    first.wait(may_linger=True)
-    workers.avoidance.note_success("w1")
-    second.wait(may_linger=True)
-    assert not first.is_over
-    assert second.is_over
+    write = workers.start()
+    assert set(write.wait(may_linger=True).replicas) == {"w2", "w3"}
+    assert write.is_over
+
+
+def test_closing_gives_up_what_is_late(workers: _Workers) -> None:
+    workers.stragglers = Stragglers(workers.clock, 60.0, 1)
+    workers.add(_silent, _store, _store)
+    write = workers.start()
+    write.wait(may_linger=True)
+    assert not write.is_over
     workers.stragglers.close()
-    wait_until(lambda: first.is_over, "closing gives up what is late")
+    wait_until(lambda: write.is_over, "nothing is late any more")
 
 
 def test_a_small_chunk_goes_out_over_the_connections_that_are_open(workers: _Workers) -> None:

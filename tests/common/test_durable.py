@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from common.durable import TEMPORARY_SUFFIX, StagedFile, move_durably, write_durably
+from common.durable import TEMPORARY_SUFFIX, StagedFile, move, write_durably
 from common.environment import PROJECT_ROOT
 
 
@@ -134,7 +134,7 @@ def test_a_moved_file_is_at_its_new_place_only(tmp_path: Path) -> None:
     (tmp_path / "from").mkdir()
     (tmp_path / "to").mkdir()
     (tmp_path / "from" / "a").write_bytes(b"content")
-    move_durably(tmp_path / "from" / "a", tmp_path / "to" / "b")
+    move(tmp_path / "from" / "a", tmp_path / "to" / "b")
     assert names(tmp_path / "from") == []
     assert (tmp_path / "to" / "b").read_bytes() == b"content"
 

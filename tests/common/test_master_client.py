@@ -162,7 +162,7 @@ def test_each_call_says_what_the_masters_interface_has() -> None:
     chunk = StoredChunk.from_json(STORED)
     with master(answer) as server:
         client = client_of(server.url)
-        client.open_upload("a/ü", None, 4)
+        client.open_upload("a/ü", None, 4, "all")
         client.record_chunks("u", [chunk], 1, 2)
         file, is_new = client.commit_upload(
             "u", path="p", content_type="t", size=1, chunk_count=1, checksum=Checksum("sha256", "00"), chunks=[chunk]
@@ -172,6 +172,11 @@ def test_each_call_says_what_the_masters_interface_has() -> None:
         client.find_path("a b/ü&x=#\n")
         chunks = client.list_chunks("v", 5, 7)
         client.list_files({"prefix": "a b&"})
+        for level in ("eventual", "a b&"):
+            client.find_file("f", level=level)
+            client.find_path("p", level=level)
+            client.list_chunks("v", 5, 7, level)
+            client.list_files({}, level)
         client.delete_file(FILE_ID, is_permanent=False)
         client.delete_file(FILE_ID, is_permanent=True)
         client.restore_file(FILE_ID, 2, None)
@@ -186,6 +191,14 @@ def test_each_call_says_what_the_masters_interface_has() -> None:
             ("GET", "/paths?path=a%20b%2F%C3%BC%26x%3D%23%0A&chunks=0&start=0"),
             ("GET", "/versions/v/chunks?start=5&limit=7"),
             ("GET", "/files?prefix=a+b%26"),
+            ("GET", "/files/f?chunks=0&start=0&consistency=eventual"),
+            ("GET", "/paths?path=p&chunks=0&start=0&consistency=eventual"),
+            ("GET", "/versions/v/chunks?start=5&limit=7&consistency=eventual"),
+            ("GET", "/files?consistency=eventual"),
+            ("GET", "/files/f?chunks=0&start=0&consistency=a%20b%26"),
+            ("GET", "/paths?path=p&chunks=0&start=0&consistency=a%20b%26"),
+            ("GET", "/versions/v/chunks?start=5&limit=7&consistency=a%20b%26"),
+            ("GET", "/files?consistency=a+b%26"),
             ("DELETE", f"/files/{FILE_ID}"),
             ("DELETE", f"/files/{FILE_ID}?permanent=true"),
             ("POST", f"/files/{FILE_ID}/restore"),
@@ -193,10 +206,10 @@ def test_each_call_says_what_the_masters_interface_has() -> None:
             ("POST", "/heartbeat/worker_1"),
         ]
         bodies = [seen.json() for seen in server.requests if seen.body]
-    assert bodies[0] == {"path": "a/ü", "replication_factor": None, "place": 4}
+    assert bodies[0] == {"path": "a/ü", "replication_factor": None, "place": 4, "consistency": "all"}
     assert bodies[1] == {"chunks": [{**STORED, "doubtful": []}], "place_from": 1, "place": 2}
     assert bodies[2]["checksum"] == {"algorithm": "sha256", "value": "00"}
-    assert bodies[-1] == HEARTBEAT
+    assert Heartbeat.from_json(bodies[-1]) == Heartbeat.from_json(HEARTBEAT)
     assert (file.file_id, is_new) == (FILE_ID, True)
     assert located.chunks == chunks
     assert chunks[0].replicas[0].worker_id == "worker_1"

@@ -10,7 +10,7 @@ import pytest
 from common.checksums import BLOCK_SIZE_BYTES, block_digests, checksum_of
 from common.errors import ChunkCorrupt, ChunkMissing, DFSError, DiskFull, PeerUnreachable
 from common.http import HttpPool
-from common.worker_client import CHECKSUM_HEADER, DIGESTS_HEADER, EPOCH_HEADER, WorkerClient, encode_digests
+from common.worker_client import CHECKSUM_HEADER, DIGESTS_HEADER, EPOCH_HEADER, HeldChunk, WorkerClient, encode_digests
 from tests.support.tiny_server import Exchange, serving
 
 BLOCK = BLOCK_SIZE_BYTES
@@ -127,3 +127,28 @@ def test_a_chunk_is_sent_with_its_checksum_and_an_order_with_its_epoch(client: W
 def test_a_verification_without_a_clear_answer_is_an_error_of_ours(client: WorkerClient) -> None:
     with serving(lambda exchange: exchange.send_json({})) as worker, pytest.raises(DFSError):
         client.verify_chunk(worker.url, CHUNK_ID)
+
+
+def test_what_the_leader_asks_and_orders_is_sent_as_the_workers_routes_have_it(client: WorkerClient) -> None:
+    answer = {"chunks": [{"chunk_id": CHUNK_ID, "age_seconds": 1.5}], "held": [CHUNK_ID]}
+    with serving(lambda exchange: exchange.send_json(answer)) as worker:
+        assert client.list_inventory(worker.url, 0x0A, CHUNK_ID, 7) == [HeldChunk(CHUNK_ID, 1.5)]
+        assert client.find_held(worker.url, [CHUNK_ID]) == {CHUNK_ID}
+        client.copy_chunk(worker.url, CHUNK_ID, "http://source", size_bytes=5, checksum=CHECKSUM, epoch=8)
+        client.quarantine_chunks(worker.url, [CHUNK_ID], epoch=9)
+        listed, held, copy, quarantine = worker.requests
+    assert (listed.method, listed.target) == ("GET", f"/inventory/0a?after={CHUNK_ID}&limit=7")
+    assert (held.target, held.json()) == ("/chunks/held", {"chunk_ids": [CHUNK_ID]})
+    assert (copy.method, copy.target, copy.headers[EPOCH_HEADER]) == ("POST", f"/chunks/{CHUNK_ID}/copy", "8")
+    assert copy.json() == {"source_url": "http://source", "size_bytes": 5, "checksum": CHECKSUM}
+    assert (quarantine.target, quarantine.headers[EPOCH_HEADER]) == ("/chunks/quarantine", "9")
+    assert quarantine.json() == {"chunk_ids": [CHUNK_ID]}
+
+
+@pytest.mark.parametrize("answer", [{}, {"chunks": [5], "held": 5}, {"chunks": [{"chunk_id": 5}], "held": [5]}])
+def test_an_inventory_that_is_none_is_an_error_of_ours(answer: dict[str, object], client: WorkerClient) -> None:
+    with serving(lambda exchange: exchange.send_json(answer)) as worker:
+        with pytest.raises(DFSError):
+            client.list_inventory(worker.url, 0, "", 1)
+        with pytest.raises(DFSError):
+            client.find_held(worker.url, [CHUNK_ID])

@@ -1,4 +1,4 @@
-"""Chunks, uploads, workers and the lease in a metadata store."""
+"""Chunks, uploads and the lease in a metadata store."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from master_node import model
 from master_node.model import CommitTarget, Lease
 from master_node.store.base import IdTaken, MetadataStore, Owed
 from tests.contract.conftest import Connect
-from tests.support.metadata import hex_id, make_chunk, make_heartbeat, make_upload
+from tests.support.metadata import CHUNK_SIZE, hex_id, make_chunk, make_upload
 
 V = hex_id("v")
 
@@ -38,13 +38,6 @@ def test_chunks_are_paged_by_index(store: MetadataStore) -> None:
     assert store.list_chunks(V, 599, 10) == []
 
 
-def test_writing_a_chunk_again_replaces_it(store: MetadataStore) -> None:
-    store.insert_chunks([make_chunk(V, 0, replicas=("worker_1",), owed=2), make_chunk(V, 1)])
-    changed = make_chunk(V, 0, replicas=("worker_2", "worker_3"), owed=1)
-    store.insert_chunks([changed])
-    assert store.list_chunks(V, 0, 10) == [changed, make_chunk(V, 1)]
-
-
 def test_inserting_a_chunk_leaves_one_that_is_there_as_it_is(store: MetadataStore) -> None:
     """A late copy of a report must not undo what was repaired or freed since."""
     present = make_chunk(V, 1, replicas=("worker_2", "worker_3"), owed=0)
@@ -55,13 +48,13 @@ def test_inserting_a_chunk_leaves_one_that_is_there_as_it_is(store: MetadataStor
         present,
         make_chunk(V, 2, replicas=("worker_1",), owed=2),
     ]
-    assert store.owed() == Owed(2, 4)
+    assert store.owed() == Owed(2, 4, 4 * CHUNK_SIZE, {1: 2})
 
 
 def test_writing_no_chunks_is_no_error(store: MetadataStore) -> None:
     store.insert_chunks([])
-    store.insert_chunks([])
-    store.delete_chunks(V, [])
+    assert store.replace_chunks([]) == []
+    assert store.delete_chunks([]) == []
     assert store.list_chunks(V, 0, 10) == []
 
 
@@ -71,7 +64,7 @@ def test_versions_do_not_see_each_others_chunks(store: MetadataStore) -> None:
         store.insert_chunks([make_chunk(version_id, index) for index in range(3)])
     for version_id in neighbours:
         assert store.list_chunks(version_id, 0, 10) == [make_chunk(version_id, index) for index in range(3)]
-    store.delete_chunks(neighbours[0], [0, 1, 2])
+    assert store.delete_chunks([make_chunk(neighbours[0], index) for index in range(3)]) == [True] * 3
     assert store.list_chunks(neighbours[0], 0, 10) == []
     assert len(store.list_chunks(neighbours[1], 0, 10)) == 3
 
@@ -79,25 +72,15 @@ def test_versions_do_not_see_each_others_chunks(store: MetadataStore) -> None:
 def test_only_the_named_chunks_are_deleted_and_deleting_twice_is_harmless(store: MetadataStore) -> None:
     store.insert_chunks([make_chunk(V, index) for index in range(5)])
     for _ in range(2):
-        store.delete_chunks(V, [1, 3, 77])
+        assert store.delete_chunks([make_chunk(V, index) for index in (1, 3, 77)]) == [True] * 3
         assert [chunk.index for chunk in store.list_chunks(V, 0, 10)] == [0, 2, 4]
 
 
 def test_a_thousand_chunks_are_written_and_deleted_at_once(store: MetadataStore) -> None:
     store.insert_chunks([make_chunk(V, index) for index in range(1000)])
     assert len(store.list_chunks(V, 0, 2000)) == 1000
-    store.delete_chunks(V, range(999))
+    assert store.delete_chunks([make_chunk(V, index) for index in range(999)]) == [True] * 999
     assert [chunk.index for chunk in store.list_chunks(V, 0, 10)] == [999]
-
-
-def test_owed_replicas_are_counted_as_they_come_and_go(store: MetadataStore) -> None:
-    assert store.owed() == Owed(0, 0)
-    store.insert_chunks([make_chunk(V, 0, owed=2), make_chunk(V, 1, owed=1), make_chunk(V, 2, owed=0)])
-    assert store.owed() == Owed(2, 3)
-    store.insert_chunks([make_chunk(V, 0, owed=0)])
-    assert store.owed() == Owed(1, 1)
-    store.delete_chunks(V, [1])
-    assert store.owed() == Owed(0, 0)
 
 
 def test_an_upload_is_read_back_exactly_as_it_was_written(store: MetadataStore) -> None:
@@ -163,16 +146,13 @@ def test_an_upload_that_moves_is_idle_no_more(store: MetadataStore) -> None:
     assert store.find_idle_uploads(model.OPEN, 50.0, 10) == []
 
 
-def test_each_heartbeat_is_counted_and_the_last_one_is_kept(connect: Connect) -> None:
-    one, other = connect(), connect()
-    assert one.list_workers() == []
-    assert one.record_heartbeat("worker_2", make_heartbeat(2)) == 1
-    assert other.record_heartbeat("worker_1", make_heartbeat(1)) == 1
-    assert other.record_heartbeat("worker_2", make_heartbeat(3, zone="é", free_bytes=2**43)) == 2
-    workers = one.list_workers()
-    assert [(worker.worker_id, worker.heartbeat_count) for worker in workers] == [("worker_1", 1), ("worker_2", 2)]
-    assert workers[1].heartbeat == make_heartbeat(3, zone="é", free_bytes=2**43)
-    assert not workers[1].is_draining
+def test_uploads_are_found_by_their_ids(store: MetadataStore) -> None:
+    uploads = [make_upload(number) for number in range(3)]
+    for upload in uploads:
+        store.insert_upload(upload)
+    found = store.find_uploads([uploads[2].upload_id, V, uploads[0].upload_id])
+    assert sorted(found, key=uploads.index) == [uploads[0], uploads[2]]
+    assert store.find_uploads([]) == []
 
 
 def test_the_first_lease_is_written_once(connect: Connect) -> None:

@@ -15,11 +15,11 @@ import pytest
 
 from common.errors import MetadataUnavailable
 from common.records import chunk_id
-from master_node.model import Lease
-from master_node.store import mongo, sqlite
-from master_node.store.base import KeyTaken, MetadataStore
+from master_node.model import JobRecord, Lease
+from master_node.store import mongo, mongo_calls, sqlite
+from master_node.store.base import Holding, MetadataStore, ReadLevel
 from master_node.store.mongo import open_mongo_store
-from master_node.store.sqlite import SqliteStore, _file_row
+from master_node.store.sqlite import SqliteStore
 from tests.support.metadata import hex_id, make_chunk, make_file, make_heartbeat, make_upload, next_revision
 from tests.support.threads import run_together
 
@@ -30,12 +30,17 @@ WRITES: dict[str, Callable[[MetadataStore], object]] = {
     "replace_file": lambda store: store.replace_file(next_revision(make_file("a"))),
     "delete_file": lambda store: store.delete_file(make_file("a").file_id, 1),
     "insert_chunks": lambda store: store.insert_chunks([make_chunk(V, 0)]),
-    "put_chunks": lambda store: store.put_chunks([make_chunk(V, 0)]),
-    "delete_chunks": lambda store: store.delete_chunks(V, [0]),
+    "replace_chunks": lambda store: store.replace_chunks([make_chunk(V, 0, revision=2)]),
+    "delete_chunks": lambda store: store.delete_chunks([make_chunk(V, 0)]),
     "insert_upload": lambda store: store.insert_upload(make_upload("u")),
     "replace_upload": lambda store: store.replace_upload(make_upload("u")),
     "delete_uploads": lambda store: store.delete_uploads([V]),
     "record_heartbeat": lambda store: store.record_heartbeat("worker_1", make_heartbeat()),
+    "change_worker": lambda store: store.change_worker("worker_1", is_draining=True),
+    "want_inventory": lambda store: store.want_inventory("worker_1"),
+    "finish_inventory": lambda store: store.finish_inventory("worker_1", 1),
+    "forget_worker": lambda store: store.forget_worker("worker_1"),
+    "put_jobs": lambda store: store.put_jobs([JobRecord("repair", {"state": "idle"})]),
     "swap_lease": lambda store: store.swap_lease(None, Lease("master_1", 1, 0, 0.0)),
 }
 READS: dict[str, Callable[[MetadataStore], object]] = {
@@ -45,11 +50,21 @@ READS: dict[str, Callable[[MetadataStore], object]] = {
     "find_due_files": lambda store: store.find_due_files(1.0, 10),
     "pending": lambda store: store.pending(1.0),
     "list_chunks": lambda store: store.list_chunks(V, 0, 10),
+    "find_chunks": lambda store: store.find_chunks([chunk_id(V, 0)]),
+    "scan_chunks": lambda store: store.scan_chunks("", 10),
+    "find_held": lambda store: store.find_held("worker_1", Holding.REPLICA, chunk_id(V, 0), 10),
+    "find_doubtful": lambda store: store.find_held("worker_1", Holding.DOUBTFUL, "", 10),
+    "find_owed": lambda store: store.find_owed(1, chunk_id(V, 0), 10),
+    "find_surplus": lambda store: store.find_surplus("", 10),
     "owed": lambda store: store.owed(),
     "find_upload": lambda store: store.find_upload(V),
+    "find_uploads": lambda store: store.find_uploads([V]),
     "find_idle_uploads": lambda store: store.find_idle_uploads("open", 1.0, 10),
     "list_workers": lambda store: store.list_workers(),
+    "list_jobs": lambda store: store.list_jobs(),
     "read_lease": lambda store: store.read_lease(),
+    "linearizable": lambda store: store.reading(ReadLevel.LINEARIZABLE).find_file(V),
+    "eventual": lambda store: store.reading(ReadLevel.EVENTUAL).find_file(V),
 }
 
 
@@ -96,7 +111,7 @@ def test_a_refused_write_leaves_nothing_behind(locked: tuple[SqliteStore, sqlite
 
 def test_every_call_to_a_server_that_is_not_there_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mongo, "ANSWER_TIMEOUT_SECONDS", 0.05)
-    monkeypatch.setattr(mongo, "GIVE_UP_SECONDS", 0.1)
+    monkeypatch.setattr(mongo_calls, "GIVE_UP_SECONDS", 0.1)
     calls = {**READS, **WRITES}
     with socket.socket() as bound:
         # Bound and not listening: refuses every connection, and nobody else can take the port meanwhile.
@@ -123,37 +138,6 @@ def test_a_database_that_is_no_database_says_so(tmp_path: Path) -> None:
         SqliteStore(tmp_path / "m.sqlite3")
 
 
-def test_a_database_of_a_newer_release_is_not_touched(tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / "m.sqlite3") as connection:
-        connection.execute("PRAGMA user_version = 99")
-    with pytest.raises(MetadataUnavailable, match="schema 99"):
-        SqliteStore(tmp_path / "m.sqlite3")
-    assert connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
-    connection.close()
-
-
-def test_a_database_of_the_first_schema_is_brought_up_to_date(tmp_path: Path) -> None:
-    """With all that is in it, once, whichever master comes first."""
-    files, path = [make_file(name) for name in ("b", "a", "c")], tmp_path / "m.sqlite3"
-    SqliteStore(path).close()
-    with sqlite3.connect(path) as connection:
-        connection.execute("DROP TABLE files")
-        connection.execute(
-            "CREATE TABLE files (file_id TEXT PRIMARY KEY, key TEXT NOT NULL UNIQUE, revision INTEGER NOT NULL,"
-            " due_at REAL NOT NULL, pending_bytes INTEGER NOT NULL, body TEXT NOT NULL)"
-        )
-        connection.execute("CREATE INDEX files_due ON files (due_at, pending_bytes) WHERE due_at < 1e15")
-        connection.executemany("INSERT INTO files VALUES (?, ?, ?, ?, ?, ?)", [_file_row(file) for file in files])
-        connection.execute("PRAGMA user_version = 1")
-    connection.close()
-    for store in run_together([lambda: SqliteStore(path) for _ in range(3)]):
-        assert store.scan_files("a/", "a0", 10) == sorted(files, key=lambda file: file.key)
-        assert store.find_file(files[0].file_id) == files[0]
-        with pytest.raises(KeyTaken):
-            store.insert_file(make_file("a", seed="other"))
-        store.close()
-
-
 def test_masters_that_start_together_make_one_database(tmp_path: Path) -> None:
     for turn in range(5):
         path = tmp_path / f"{turn}" / "m.sqlite3"
@@ -173,7 +157,14 @@ def test_what_was_written_is_there_after_closing(tmp_path: Path) -> None:
     again.close()
 
 
-RELAXED = {"delete_uploads", "insert_chunks", "insert_upload", "record_heartbeat", "replace_upload, relaxed"}
+RELAXED = {
+    "delete_uploads",
+    "insert_chunks",
+    "insert_upload",
+    "put_jobs",
+    "record_heartbeat",
+    "replace_upload, relaxed",
+}
 DURABILITY = {
     **WRITES,
     "replace_upload, relaxed": lambda store: store.replace_upload(make_upload("u"), is_relaxed=True),
@@ -196,7 +187,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from master_node.store.base import KeyTaken
-from master_node.store.sqlite import SqliteStore, _file_row
+from master_node.store.sqlite import SqliteStore
 from tests.support.metadata import make_file, make_chunk, next_revision
 store = SqliteStore(Path(sys.argv[1]))
 number = 0

@@ -267,3 +267,13 @@ def test_of_many_files_renamed_to_one_path_one_gets_it(store: SqliteStore, clock
     assert sum(isinstance(outcome, PathTaken) for outcome in outcomes) == 9
     assert paths(master).count("one") == 1
     assert len(paths(master)) == 10
+
+
+def test_a_replica_on_a_worker_of_which_nothing_is_known_is_named_all_the_same(
+    store: SqliteStore, clock: ManualClock, master: Master
+) -> None:
+    """A master that has just started: nobody must conclude that the chunk has no replica."""
+    file = master.put("a")
+    fresh = Master("master_2", store, clock, ChunkHosts())
+    chunk = fresh.catalog.list_chunks(file.to_info().version_id, 0, 1)[0]
+    assert {(target.worker_id, target.url) for target in chunk.replicas} == {(name, "") for name in WORKERS}

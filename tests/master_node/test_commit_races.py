@@ -33,7 +33,7 @@ def run() -> Iterator[Run]:
 
         def run_on_empty(seed: int) -> World:
             wiper.execute("BEGIN IMMEDIATE")
-            for table in ("files", "chunks", "uploads", "workers", "lease"):
+            for table in ("files", "chunks", "uploads", "workers", "jobs", "lease"):
                 wiper.execute(f"DELETE FROM {table}")
             wiper.execute("COMMIT")
             return run_schedule(store, pool, seed)

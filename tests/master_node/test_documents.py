@@ -36,6 +36,12 @@ def test_an_upload_keeps_every_field(upload: Upload) -> None:
     assert documents.upload_from_document(json.loads(written)) == upload
 
 
+def test_an_upload_of_an_earlier_release_is_read_with_a_majority_as_its_quorum() -> None:
+    written = documents.upload_to_document(replace(make_upload("u"), replication_factor=4))
+    del written["write_quorum"]
+    assert documents.upload_from_document(written).write_quorum == 3
+
+
 def test_a_chunk_keeps_every_field() -> None:
     chunk = Chunk(hex_id("v"), 7, 1, "c", ("w1", "w2"), 1, ("w3",))
     written = json.dumps(documents.chunk_to_document(chunk))

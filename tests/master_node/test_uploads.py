@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from common.errors import (
@@ -16,9 +18,11 @@ from common.errors import (
 from common.records import StoredChunk
 from master_node import model
 from master_node.store.sqlite import SqliteStore
-from tests.support.masters import WORKERS, ChunkHosts, ManualClock, Master
+from tests.support.masters import WORKERS, ChunkHosts, ManualClock, Master, commit_request
 from tests.support.metadata import CHUNK_SIZE, hex_id, make_heartbeat, stored
 from tests.support.threads import run_together
+
+FIVE = tuple(f"worker_{number}" for number in range(1, 6))
 
 
 def recorded(master: Master, upload_id: str) -> tuple[int, int]:
@@ -44,10 +48,75 @@ def test_the_quorum_is_never_more_than_the_replicas(master: Master) -> None:
     assert master.uploads.open("a", 1, 1).write_quorum == 1
 
 
-@pytest.mark.parametrize("factor", [0, -1, 17, 10**9])
+@pytest.mark.parametrize(
+    ("consistency", "factor", "quorum"),
+    [
+        (None, None, 2),
+        (None, 1, 1),
+        (None, 5, 2),
+        *(("one", factor, 1) for factor in range(1, 6)),
+        ("quorum", None, 2),
+        ("quorum", 1, 1),
+        ("quorum", 2, 2),
+        ("quorum", 4, 3),
+        ("quorum", 5, 3),
+        *(("all", factor, factor) for factor in range(1, 6)),
+    ],
+)
+def test_the_quorum_is_what_the_client_asks_for(
+    master: Master, consistency: str | None, factor: int | None, quorum: int
+) -> None:
+    master.look(FIVE)
+    opened = master.uploads.open("a", factor, 1, consistency)
+    assert (opened.replication_factor, opened.write_quorum) == (factor or 3, quorum)
+
+
+@pytest.mark.parametrize("consistency", ["", "ALL", "two", "quorum ", "majority"])
+def test_another_consistency_is_refused_and_the_choices_are_named(master: Master, consistency: str) -> None:
+    with pytest.raises(InvalidRequest, match="one, quorum, all"):
+        master.uploads.open("a", None, 1, consistency)
+
+
+def test_the_quorum_holds_at_every_master_and_to_the_end(store: SqliteStore, clock: ManualClock) -> None:
+    one, other = (Master(name, store, clock, ChunkHosts()) for name in ("master_1", "master_2"))
+    for master in (one, other):
+        master.look()
+    upload_id = one.uploads.open("a", None, 2, "all").upload_id
+    assert other.uploads.record(upload_id, [], 0, 1).write_quorum == 3
+    with pytest.raises(InvalidRequest, match="2 of 3 replicas"):
+        other.uploads.record(upload_id, [stored(0, WORKERS[:2])], 0, 0)
+    other.uploads.record(upload_id, [stored(0, WORKERS)], 0, 0)
+    last = stored(1, WORKERS[:2], size_bytes=1)
+    with pytest.raises(InvalidRequest, match="2 of 3 replicas"):
+        other.committer.commit(upload_id, replace(commit_request("a", 2), chunks=(last,)))
+    assert other.commit(upload_id, "a", 2).path == "a"
+
+
+def test_a_write_that_its_quorum_rules_out_is_refused_before_anything_is_written(master: Master) -> None:
+    for factor, consistency, needed in ((4, "all", 4), (5, "all", 5)):
+        with pytest.raises(NotEnoughWorkers) as refused:
+            master.uploads.open("a", factor, 1, consistency)
+        assert refused.value.context == {"alive": 3, "needed": needed}
+    assert master.store.find_idle_uploads(model.OPEN, 1e12, 10) == []
+
+
+def test_with_fewer_workers_than_replicas_but_a_quorum_the_rest_is_owed(master: Master) -> None:
+    opened = master.uploads.open("a", 5, 1, "quorum")
+    assert len(opened.placements[0].targets) == 3
+    master.uploads.record(opened.upload_id, [stored(0, WORKERS)], 0, 0)
+    chunk = master.store.list_chunks(opened.upload_id, 0, 1)[0]
+    assert (chunk.owed, chunk.factor) == (2, 5)
+
+
+@pytest.mark.parametrize("factor", [0, -1, 6, 17, 10**9])
 def test_an_impossible_replication_factor_is_refused(master: Master, factor: int) -> None:
-    with pytest.raises(InvalidRequest):
+    with pytest.raises(InvalidRequest, match="from 1 to 5"):
         master.uploads.open("a", factor, 1)
+
+
+def test_one_more_worker_in_the_configuration_allows_one_more_replica(master: Master) -> None:
+    master.configured.add("worker_6")
+    assert master.uploads.open("a", 6, 1).replication_factor == 6
 
 
 @pytest.mark.parametrize("path", ["", "/a", "a//b", "../a", "a/..", "x" * 256, "é" * 513, "a\0b", "\ud800"])

@@ -115,16 +115,16 @@ def test_the_gateway_killed_in_the_middle_of_an_overwrite_leaves_the_old_file(
     )
 
 
-def test_twenty_clients_overwrite_one_name_and_one_of_them_wins_whole(ring: TestCluster, client: GatewayClient) -> None:
-    contents = [some_bytes(2 * CHUNK + number, f"race {number}") for number in range(20)]
+def test_fifty_clients_overwrite_one_name_and_one_of_them_wins_whole(ring: TestCluster, client: GatewayClient) -> None:
+    contents = [some_bytes(2 * CHUNK + number, f"race {number}") for number in range(50)]
     together = threading.Barrier(len(contents))
     client.stored("race", b"before")
 
     def overwrite(content: bytes) -> dict[str, Any]:
         def body() -> Iterator[bytes]:
-            yield content[:1000]
+            # Before the first byte: there are fewer buffers than clients.
             together.wait(30)
-            yield content[1000:]
+            yield content
 
         return client.stored("race", body())
 
@@ -143,7 +143,7 @@ def test_twenty_clients_overwrite_one_name_and_one_of_them_wins_whole(ring: Test
         finally:
             stop.set()
     assert len({file["file_id"] for file in files}) == 1
-    assert sorted(file["version"] for file in files) == list(range(2, 22))
+    assert sorted(file["version"] for file in files) == list(range(2, 52))
     last = max(files, key=lambda file: file["version"])
     assert client.get("race").content == contents[files.index(last)]
     assert set(reader.result()) <= {b"before", *contents}, "a reader saw bytes that nobody wrote as one file"

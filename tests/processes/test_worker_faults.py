@@ -192,16 +192,34 @@ def test_a_chunk_file_that_was_removed_is_not_noticed(
         assert_same_bytes(client.get("faults/rot").content, rotten["content"])
 
 
-@pytest.mark.parametrize("damage", [_flip, _truncate])
+def _remove(path: Path, _: int) -> None:
+    path.unlink()
+
+
+@pytest.mark.parametrize("damage", [_flip, _truncate, _remove])
 def test_a_first_chunk_damaged_everywhere_is_an_error(
     ring: TestCluster, client: GatewayClient, rotten: dict[str, Any], damage: Any
 ) -> None:
     for path in ring.replicas(f"{rotten['version_id']}-00000000").values():
         damage(path, 5)
     for _ in range(2):
-        problem = client.get("faults/rot")
-        assert_problem(problem, 503, "chunk_unavailable")
+        problem = assert_problem(client.get("faults/rot"), 500, "chunk_lost")
+        assert problem["chunk_index"] == 0
     assert_same_bytes(client.get("faults/rot", headers={"Range": f"bytes={CHUNK}-"}).content, rotten["content"][CHUNK:])
+
+
+def test_a_chunk_whose_workers_are_all_down_is_there_again_when_one_returns(
+    ring: TestCluster, client: GatewayClient, rotten: dict[str, Any]
+) -> None:
+    holders = sorted(ring.replicas(f"{rotten['version_id']}-00000000"))
+    for name in holders:
+        ring.kill(name)
+    answer = client.get("faults/rot", headers={"Range": "bytes=0-99"})
+    assert_problem(answer, 503, "chunk_unavailable")
+    assert answer.headers["Retry-After"]
+    ring.restart(holders[0])
+    first = wait_until(lambda: client.get("faults/rot", headers={"Range": "bytes=0-99"}).content, "it can be read")
+    assert first == rotten["content"][:100]
 
 
 def test_a_last_chunk_damaged_everywhere_breaks_the_download_off_before_a_wrong_byte(

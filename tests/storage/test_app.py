@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from common.settings import all_settings
-from storage.app import MAX_CHUNK_BYTES
 from storage.chunk_file import file_size
+from storage.receiving import MAX_CHUNK_BYTES
 from tests.support.chunks import BLOCK, chunk_files, make_chunk, quarantined_files
 from tests.support.worker import InProcessWorker, assert_problem, make_worker
 

@@ -67,6 +67,10 @@ def test_a_heartbeat_says_who_and_where_the_worker_is_and_how_full(store: ChunkS
         "free_bytes": 1_000_000 - used,
         "chunk_count": 2,
         "version": VERSION,
+        "incarnation": "",
+        "quarantined_count": 0,
+        "wants_inventory": False,
+        "scrub": {},
     }
 
 

@@ -88,8 +88,8 @@ def read_open(file: ChunkFile, header: ChunkHeader) -> bytes:
 
 
 def chunk_files(root: Path) -> list[Path]:
-    """Every file below `chunks/`, finished or not."""
-    return sorted(path for path in (root / "chunks").rglob("*") if path.is_file())
+    """Every chunk file, finished or not."""
+    return sorted(path for path in (root / "chunks").glob("*/*") if path.is_file())
 
 
 def quarantined_files(root: Path) -> list[Path]:

@@ -109,8 +109,20 @@ def next_revision(file: File, **changes: object) -> File:
     return replace(file, revision=file.revision + 1, **changes)  # type: ignore[arg-type]
 
 
-def make_chunk(version_id: str, index: int, *, replicas: tuple[str, ...] = ("worker_1",), owed: int = 0) -> Chunk:
-    return Chunk(version_id, index, CHUNK_SIZE, hex_id((version_id, index)), replicas, owed)
+def make_chunk(
+    version_id: str,
+    index: int,
+    *,
+    replicas: tuple[str, ...] = ("worker_1",),
+    owed: int = 0,
+    doubtful: tuple[str, ...] = (),
+    revision: int = 1,
+) -> Chunk:
+    return Chunk(version_id, index, CHUNK_SIZE, hex_id((version_id, index)), replicas, owed, doubtful, revision)
+
+
+def next_chunk(chunk: Chunk, **changes: object) -> Chunk:
+    return replace(chunk, revision=chunk.revision + 1, **changes)  # type: ignore[arg-type]
 
 
 def stored(index: int, replicas: tuple[str, ...], size_bytes: int = CHUNK_SIZE) -> StoredChunk:

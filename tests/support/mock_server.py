@@ -12,6 +12,8 @@ from typing import Any
 
 import mongomock
 
+_COLLECTIONS_AND_CURSORS = ("find", "sort", "limit", "aggregate", "with_options")
+
 
 class OneCommandAtATime:
     """A mongomock database whose commands never overlap."""
@@ -25,7 +27,7 @@ class OneCommandAtATime:
 
 
 class _Locked:
-    """A collection or a cursor; what a call gives back is locked too where it is a cursor."""
+    """A collection or a cursor; what a call gives back is locked too where it is one."""
 
     def __init__(self, inner: Any, lock: threading.RLock) -> None:
         self._inner = inner
@@ -37,7 +39,7 @@ class _Locked:
         def call(*arguments: Any, **options: Any) -> Any:
             with self._lock:
                 result = method(*arguments, **options)
-                return _Locked(result, self._lock) if name in ("find", "sort", "limit", "aggregate") else result
+                return _Locked(result, self._lock) if name in _COLLECTIONS_AND_CURSORS else result
 
         return call
 

@@ -59,8 +59,10 @@ class Witness:
             gone = self.files.pop(arguments[0])
             assert not gone.old_versions, f"{gone} was removed with bytes that it holds"
             assert gone.status == model.PURGED
-        elif name == "delete_chunks" and arguments[1]:
-            self.note_freed(arguments[0])
+        elif name == "delete_chunks":
+            for chunk, is_gone in zip(arguments[0], result, strict=True):
+                if is_gone:
+                    self.note_freed(chunk.version_id)
 
     def note_freed(self, version_id: str) -> None:
         assert version_id not in self._reachable(), f"bytes of the reachable version {version_id} were freed"

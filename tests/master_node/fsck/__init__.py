@@ -1,0 +1,1 @@
+"""Tests of master_node/fsck."""
