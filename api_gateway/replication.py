@@ -108,8 +108,8 @@ class ChunkWrite:
         """Who has the chunk on disk, at least the quorum; `stored` tells later who has it then.
 
         may_linger: whether lanes that are late may keep the buffer for some time more; else they are waited for and
-        then broken off, and nobody uses the buffer when this returns. Raises ClusterFull when disks were full, else QuorumNotReached, with
-        the count reached; nobody uses the buffer then either.
+        then broken off, and nobody uses the buffer when this returns. Raises ClusterFull when disks were full, else
+        QuorumNotReached, with the count reached; nobody uses the buffer then either.
         """
         try:
             self._await_quorum()

@@ -12,7 +12,8 @@ from pathlib import Path
 from common.records import Checksum
 from master_node.listing import ListingQuery, list_page
 from master_node.model import ACTIVE, File, Version
-from master_node.store.sqlite import SqliteStore, _file_row
+from master_node.store.sqlite import SqliteStore
+from master_node.store.sqlite_rows import file_row
 
 SIZES = (100, 10_000, 100_000)
 QUERIES = {
@@ -59,7 +60,7 @@ def fill(store: SqliteStore, size: int) -> None:
     def insert(connection: sqlite3.Connection) -> None:
         for number in range(size):
             path = f"flat/{number:08d}" if number % 2 else f"folder-{number // 2 % 5:02d}/{number:08d}"
-            row = _file_row(_file(f"{number:032x}", path))
+            row = file_row(_file(f"{number:032x}", path))
             connection.execute("INSERT INTO files VALUES (?, ?, ?, ?, ?, ?)", row)
 
     store._write(insert)

@@ -14,6 +14,7 @@ from typing import Any
 from common.checksums import BLOCK_SIZE_BYTES
 
 MIB = 1024 * 1024
+MAX_REPLICATION_FACTOR = 16
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class ClusterSettings:
         maximum=64 * MIB,
         multiple_of=BLOCK_SIZE_BYTES,
     )
-    replication_factor: int = setting(3, "replicas of every chunk", minimum=1, maximum=16)
+    replication_factor: int = setting(3, "replicas of every chunk", minimum=1, maximum=MAX_REPLICATION_FACTOR)
     write_quorum: int = setting(
         2, "replicas that must be on disk before a write is acknowledged", minimum=1, maximum=16
     )

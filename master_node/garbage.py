@@ -8,7 +8,7 @@ because a worker is down, is put off and tried again; records go only when every
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from common.records import chunk_id
 from common.settings import MasterSettings
 from common.worker_client import WorkerClient
 from master_node import model
+from master_node.claims import Claims
 from master_node.commit import Committer
 from master_node.election import Election
 from master_node.jobs import Progress
@@ -49,8 +50,12 @@ class GarbageCollector:
         clock: Clock,
         log: EventLog,
         knows_worker: Callable[[str], bool],
+        claims: Claims | None = None,
     ) -> None:
-        """knows_worker: whether a worker is in the configuration; what only others hold counts as gone."""
+        """knows_worker: whether a worker is in the configuration; what only others hold counts as gone.
+
+        claims: those of the jobs that run beside this one, so that nothing is freed while it is copied.
+        """
         self._store = store
         self._membership = membership
         self._election = election
@@ -61,6 +66,7 @@ class GarbageCollector:
         self._log = log
         self._knows_worker = knows_worker
         self._freed_versions = self._freed_bytes = 0
+        self._claims = claims or Claims(clock)
         self._kinds = deque((self._next_file, self._next_aborted, self._next_idle, self._next_committed))
 
     def work(self, epoch: int) -> Progress:
@@ -149,31 +155,27 @@ class GarbageCollector:
         return is_complete
 
     def _free_batch(self, chunks: Sequence[Chunk], epoch: int) -> bool:
-        ids = [chunk_id(chunk.version_id, chunk.index) for chunk in chunks]
-        recorded = {worker_id for chunk in chunks for worker_id in (*chunk.replicas, *chunk.doubtful)}
+        """Free these chunks, but for those that are just being copied; False where something is left."""
+        claimed = self._claims.claim(chunk.chunk_id for chunk in chunks)
+        try:
+            is_all = self._free_claimed([chunk for chunk in chunks if chunk.chunk_id in claimed], epoch)
+        finally:
+            self._claims.give_back(claimed)
+        return is_all and len(claimed) == len(chunks)
+
+    def _free_claimed(self, chunks: Sequence[Chunk], epoch: int) -> bool:
+        recorded = _holders(chunks)
         # All workers are told, in case one holds what no record names; those that are recorded must confirm.
-        told = {
-            worker_id
-            for worker_id in sorted(recorded | set(self._membership.targets()))
-            if self._order_delete(worker_id, ids, epoch)
-        }
-        silent = recorded - told
-        left = [
-            replace(
-                chunk,
-                replicas=tuple(silent.intersection(chunk.replicas)),
-                doubtful=tuple(silent.intersection(chunk.doubtful)),
-                owed=0,
-                revision=chunk.revision + 1,
-            )
-            for chunk in chunks
-            if silent.intersection((*chunk.replicas, *chunk.doubtful))
-        ]
-        still_held = {chunk.index for chunk in left}
-        # A record that another job changes meanwhile stays as it is, and is seen again at the next try.
-        is_complete = all(self._store.delete_chunks([chunk for chunk in chunks if chunk.index not in still_held]))
-        self._store.replace_chunks(left)
-        return is_complete and not left
+        told = self._tell(recorded | set(self._membership.targets()), [chunk.chunk_id for chunk in chunks], epoch)
+        left = [_still_held(chunk, recorded - told) for chunk in chunks]
+        # A record that another job changed meanwhile stays as it is, and is seen again at the next try.
+        is_gone = self._store.delete_chunks([chunk for chunk in left if not chunk.doubtful])
+        self._store.replace_chunks([replace(chunk, revision=chunk.revision + 1) for chunk in left if chunk.doubtful])
+        return all(is_gone) and len(is_gone) == len(chunks)
+
+    def _tell(self, worker_ids: Iterable[str], chunk_ids: Sequence[str], epoch: int) -> set[str]:
+        """Order these workers to free the chunks; returns those that confirmed."""
+        return {worker_id for worker_id in sorted(worker_ids) if self._order_delete(worker_id, chunk_ids, epoch)}
 
     def _collect_upload(self, upload: Upload, now: float, epoch: int) -> None:
         """Free an aborted upload: first make sure that no commit of it can happen any more."""
@@ -181,13 +183,7 @@ class GarbageCollector:
             return
         is_complete = True
         for start in range(0, upload.placed_count, BATCH_CHUNKS):
-            indexes = range(start, min(start + BATCH_CHUNKS, upload.placed_count))
-            ids = [chunk_id(upload.upload_id, index) for index in indexes]
-            for worker_id in upload.workers:
-                is_complete &= self._order_delete(worker_id, ids, epoch)
-            is_complete &= all(
-                self._store.delete_chunks(self._store.list_chunks(upload.upload_id, start, BATCH_CHUNKS))
-            )
+            is_complete &= self._free_placed(upload, start, min(start + BATCH_CHUNKS, upload.placed_count), epoch)
         if not is_complete:
             self._put_off(upload, now + RETRY_SECONDS)
         elif upload.is_collected:
@@ -196,6 +192,25 @@ class GarbageCollector:
         else:
             # A worker may still be writing a chunk that was under way at the abort: everything is ordered twice.
             self._put_off(replace(upload, is_collected=True, recorded_bytes=0), now + SECOND_LOOK_SECONDS)
+
+    def _free_placed(self, upload: Upload, start: int, end: int, epoch: int) -> bool:
+        """Free the chunks of an upload from index `start` to `end` - 1, recorded or not.
+
+        Those that it was placed on must confirm, and those that the records name: repair may have brought a chunk to
+        another worker.
+        """
+        ids = [chunk_id(upload.upload_id, index) for index in range(start, end)]
+        claimed = self._claims.claim(ids)
+        try:
+            chunks = [
+                chunk for chunk in self._store.list_chunks(upload.upload_id, start, end - start) if chunk.index < end
+            ]
+            holders = {*upload.workers, *_holders(chunks)}
+            told = self._tell(holders | set(self._membership.targets()), ids, epoch)
+            is_gone = self._store.delete_chunks([chunk for chunk in chunks if chunk.chunk_id in claimed])
+        finally:
+            self._claims.give_back(claimed)
+        return holders <= told and len(claimed) == len(ids) and all(is_gone)
 
     def _abandon(self, upload: Upload, now: float) -> None:
         self._log.info("upload_abandoned", upload_id=upload.upload_id)
@@ -222,3 +237,14 @@ class GarbageCollector:
             self._log.warning("delete_not_confirmed", worker=worker_id, chunks=len(chunk_ids), error=error.detail)
             return False
         return True
+
+
+def _holders(chunks: Sequence[Chunk]) -> set[str]:
+    """The workers that the records name."""
+    return {worker_id for chunk in chunks for worker_id in (*chunk.replicas, *chunk.doubtful)}
+
+
+def _still_held(chunk: Chunk, silent: set[str]) -> Chunk:
+    """The record of a freed chunk that only these may still hold: nothing counts, and nothing is owed any more."""
+    held = (name for name in (*chunk.replicas, *chunk.doubtful) if name in silent)
+    return replace(chunk, replicas=(), doubtful=tuple(dict.fromkeys(held)), owed=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from common.errors import ClusterFull, NotEnoughWorkers
@@ -53,6 +53,19 @@ def place_chunks(
         Placement(index, tuple(candidate.target for candidate in _order(with_room, rng)))
         for index in range(start, start + count)
     )
+
+
+def choose_target(
+    candidates: Sequence[Candidate], *, zones: Collection[str], size_bytes: int, rng: random.Random
+) -> Candidate | None:
+    """The worker for one more copy: of another zone than the copies that stay, then by chance, weighted by free space.
+
+    zones: of the copies that stay. candidates: those that are alive, not draining, and hold no copy. None: nobody has
+    room.
+    """
+    with_room = [candidate for candidate in candidates if candidate.free_bytes >= 2 * size_bytes]
+    luck = {id(candidate): rng.expovariate(max(1, candidate.free_bytes)) for candidate in with_room}
+    return min(with_room, key=lambda one: (one.zone in zones, luck[id(one)]), default=None)
 
 
 def _order(candidates: Sequence[Candidate], rng: random.Random) -> list[Candidate]:

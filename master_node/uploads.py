@@ -11,7 +11,7 @@ from common.clock import Clock
 from common.errors import InvalidRequest, MetadataUnavailable, UploadClosed, UploadUnknown
 from common.paths import check_path
 from common.records import OpenUpload, Placement, StoredChunk
-from common.settings import ClusterSettings
+from common.settings import MAX_REPLICATION_FACTOR, ClusterSettings
 from master_node import model
 from master_node.commit import choose_target
 from master_node.election import Election
@@ -115,7 +115,7 @@ class Uploads:
     def _factor(self, wanted: int | None) -> int:
         if wanted is None:
             return self._settings.replication_factor
-        count = len(self._configured())
+        count = min(len(self._configured()), MAX_REPLICATION_FACTOR)
         if not 1 <= wanted <= count:
             raise InvalidRequest(f"a replication factor is a whole number from 1 to {count}, the number of workers")
         return wanted

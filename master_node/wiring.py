@@ -16,18 +16,25 @@ from master_node.bad_replicas import BadReplicas
 from master_node.catalog import Catalog
 from master_node.cluster_routes import ClusterServices
 from master_node.commit import Committer
+from master_node.copying import Copier
 from master_node.departed import Departed
+from master_node.drain import Drain
 from master_node.election import Election
 from master_node.fsck.job import Fsck
 from master_node.garbage import GarbageCollector
 from master_node.inventory import Inventory
 from master_node.job_board import JobBoard, RequestedFsck
 from master_node.jobs import Job, JobRunner
+from master_node.lost import Strike
 from master_node.membership import Membership
+from master_node.rebalance import Rebalance
+from master_node.release import Release
+from master_node.repair import Repair
 from master_node.report import ClusterReport
 from master_node.roster import Roster
 from master_node.store.base import MetadataStore
 from master_node.store.sqlite import SqliteStore
+from master_node.trim import Trim
 from master_node.uploads import Uploads
 from master_node.watch import Watch
 
@@ -49,12 +56,28 @@ def build_master(config: Config, master_id: str) -> Service:
     membership = Membership(store, clock, settings, election.clock_seconds, roster.worker_ids)
     committer = Committer(store, election, settings, clock)
     workers = WorkerClient(pool, timeout_seconds=ORDER_TIMEOUT_SECONDS)
+    copier = Copier(workers, settings, clock)
     jobs: list[Job] = [
+        Strike(store, membership, clock, log),
+        Repair(store, membership, election, clock, log, copier, rng),
+        Trim(store, membership, clock),
+        Release(store, membership, election, workers, clock, log, copier),
+        Inventory(store, membership, election, workers, settings, clock, log),
+        Drain(store, membership, election, clock, log, copier, rng),
+        Rebalance(store, membership, election, settings, clock, log, copier, rng),
         GarbageCollector(
-            store, membership, election, committer, workers, settings, clock, log, lambda name: name in roster
+            store,
+            membership,
+            election,
+            committer,
+            workers,
+            settings,
+            clock,
+            log,
+            lambda name: name in roster,
+            copier.claims,
         ),
         Departed(store, membership, log),
-        Inventory(store, membership, election, workers, settings, clock, log),
         RequestedFsck(Fsck(store, membership, workers, clock, log), store),
     ]
     runner = JobRunner(jobs, store, election, clock, log, settings.job_interval_seconds)

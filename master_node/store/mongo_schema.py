@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from pymongo import UpdateOne
+from pymongo.errors import OperationFailure
 
 from master_node.documents import Document
 from master_node.model import Chunk
@@ -71,5 +72,9 @@ def _bring_up_to_date(chunks: Any) -> None:
             for document in found
         ]
         ask(lambda writes=writes: chunks.bulk_write(writes, ordered=False))  # type: ignore[misc]
-    if _OLD_INDEX in chunks.index_information():
+    try:
         chunks.drop_index(_OLD_INDEX)
+    except OperationFailure:
+        # Another master was first, or it is still there and something is wrong.
+        if _OLD_INDEX in chunks.index_information():
+            raise

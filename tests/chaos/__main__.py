@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -19,6 +20,9 @@ def main(arguments: list[str]) -> int:
         for scenario in SCENARIOS.values():
             print(f"{scenario.name:<16} {scenario.seconds:5.0f} s  faults {scenario.faults:<14} {scenario.summary}")
         return GOOD
+    # However the command ends, the cluster is stopped, and networks and mounts are removed.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     return _run(SCENARIOS[options.scenario], options)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.chaos.checker import opened_store
 from tests.chaos.disks import FlipBits
-from tests.chaos.faults import Kill, Pause, RefuseSpace, some_masters, some_workers, the_gateway, the_leader
+from tests.chaos.faults import Fault, Kill, Pause, RefuseSpace, some_masters, some_workers, the_gateway, the_leader
 from tests.chaos.running import Lane, Run, Scenario
 
 
@@ -46,19 +46,19 @@ def everything(run: Run) -> None:
     cluster, rng = run.cluster, run.rng
     long, short = ((3.0, 8.0), (1.0, 3.0)) if run.is_quick else ((5.0, 40.0), (5.0, 20.0))
     with opened_store(cluster) as store, run.load():
-        workers = [
+        workers: list[Fault] = [
             Kill(cluster, some_workers(cluster, rng, 1), "one worker killed"),
             Kill(cluster, some_workers(cluster, rng, 2), "two workers killed"),
             Pause(cluster, some_workers(cluster, rng, 1), "one worker paused"),
             RefuseSpace(cluster, some_workers(cluster, rng, 1), "one disk full"),
             RefuseSpace(cluster, some_workers(cluster, rng, 2), "two disks full"),
         ]
-        masters = [
+        masters: list[Fault] = [
             Kill(cluster, the_leader(cluster), "the leader killed"),
             Kill(cluster, some_masters(cluster, rng, 1), "a master killed"),
             Pause(cluster, some_masters(cluster, rng, 1), "a master paused"),
         ]
-        bits = [FlipBits(cluster, store, rng, chunks=10)]
+        bits: list[Fault] = [FlipBits(cluster, store, rng, chunks=10)]
         run.drive([Lane(workers, long, short), Lane(masters, long, short), Lane(bits, (1.0, 2.0), short)])
 
 

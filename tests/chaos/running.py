@@ -15,7 +15,7 @@ from typing import Any
 from common.settings import SECTIONS
 from tests.chaos.checker import read_back, wait_until_healed
 from tests.chaos.faults import Fault
-from tests.chaos.manifest import ABSENT, Change, Manifest, Outcome, make_content
+from tests.chaos.manifest import ABSENT, Change, Content, Manifest, Outcome, make_content
 from tests.chaos.report import Report
 from tests.chaos.workload import Load, Workload
 from tests.support.client import GatewayClient
@@ -89,6 +89,7 @@ class Run:
     seconds: float
     is_quick: bool
     calm_since: float = field(default_factory=time.monotonic)
+    _deleted: dict[str, Content] = field(default_factory=dict)
 
     @property
     def chunk_size(self) -> int:
@@ -115,12 +116,21 @@ class Run:
 
     def delete(self, path: str, file: Mapping[str, Any], *, permanent: bool = True) -> None:
         """Delete a file that `store` made; must be answered."""
+        self._deleted[path] = self.manifest.certain()[path]
         change = Change("delete", ((path, ABSENT),))
         self.manifest.begin(change)
         answer = self.client.delete(file["file_id"], permanent=permanent)
         assert answer.status_code == 200, answer.text
         self.manifest.end(change, Outcome.ACKNOWLEDGED)
         self.report.count("delete: acknowledged")
+
+    def restore(self, path: str, file: Mapping[str, Any]) -> None:
+        """Bring back from the trash what `delete` put there; must be answered."""
+        change = Change("restore", ((path, self._deleted[path]),))
+        self.manifest.begin(change)
+        answer = self.client.call("POST", f"/files/{file['file_id']}/restore")
+        self.require(answer.status_code == 200, f"{path} could not be restored: {answer.text[:200]}")
+        self.manifest.end(change, Outcome.ACKNOWLEDGED)
 
     def require(self, is_kept: bool, promise: str) -> None:
         """A promise of the scenario's own."""

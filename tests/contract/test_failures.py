@@ -17,9 +17,9 @@ from common.errors import MetadataUnavailable
 from common.records import chunk_id
 from master_node.model import JobRecord, Lease
 from master_node.store import mongo, mongo_calls, sqlite
-from master_node.store.base import Holding, KeyTaken, MetadataStore, ReadLevel
+from master_node.store.base import Holding, MetadataStore, ReadLevel
 from master_node.store.mongo import open_mongo_store
-from master_node.store.sqlite import SqliteStore, _file_row
+from master_node.store.sqlite import SqliteStore
 from tests.support.metadata import hex_id, make_chunk, make_file, make_heartbeat, make_upload, next_revision
 from tests.support.threads import run_together
 
@@ -138,37 +138,6 @@ def test_a_database_that_is_no_database_says_so(tmp_path: Path) -> None:
         SqliteStore(tmp_path / "m.sqlite3")
 
 
-def test_a_database_of_a_newer_release_is_not_touched(tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / "m.sqlite3") as connection:
-        connection.execute("PRAGMA user_version = 99")
-    with pytest.raises(MetadataUnavailable, match="schema 99"):
-        SqliteStore(tmp_path / "m.sqlite3")
-    assert connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
-    connection.close()
-
-
-def test_a_database_of_the_first_schema_is_brought_up_to_date(tmp_path: Path) -> None:
-    """With all that is in it, once, whichever master comes first."""
-    files, path = [make_file(name) for name in ("b", "a", "c")], tmp_path / "m.sqlite3"
-    SqliteStore(path).close()
-    with sqlite3.connect(path) as connection:
-        connection.execute("DROP TABLE files")
-        connection.execute(
-            "CREATE TABLE files (file_id TEXT PRIMARY KEY, key TEXT NOT NULL UNIQUE, revision INTEGER NOT NULL,"
-            " due_at REAL NOT NULL, pending_bytes INTEGER NOT NULL, body TEXT NOT NULL)"
-        )
-        connection.execute("CREATE INDEX files_due ON files (due_at, pending_bytes) WHERE due_at < 1e15")
-        connection.executemany("INSERT INTO files VALUES (?, ?, ?, ?, ?, ?)", [_file_row(file) for file in files])
-        connection.execute("PRAGMA user_version = 1")
-    connection.close()
-    for store in run_together([lambda: SqliteStore(path) for _ in range(3)]):
-        assert store.scan_files("a/", "a0", 10) == sorted(files, key=lambda file: file.key)
-        assert store.find_file(files[0].file_id) == files[0]
-        with pytest.raises(KeyTaken):
-            store.insert_file(make_file("a", seed="other"))
-        store.close()
-
-
 def test_masters_that_start_together_make_one_database(tmp_path: Path) -> None:
     for turn in range(5):
         path = tmp_path / f"{turn}" / "m.sqlite3"
@@ -218,7 +187,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from master_node.store.base import KeyTaken
-from master_node.store.sqlite import SqliteStore, _file_row
+from master_node.store.sqlite import SqliteStore
 from tests.support.metadata import make_file, make_chunk, next_revision
 store = SqliteStore(Path(sys.argv[1]))
 number = 0

@@ -1,4 +1,4 @@
-"""What a client may ask of one request: how many replicas, how many before the answer, how fresh, on which condition."""
+"""What a client may ask of one request: how many replicas, how many before the answer, how fresh, on what condition."""
 
 from __future__ import annotations
 

@@ -2,21 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
-import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from common.records import chunk_id
-from tests.support.client import GatewayClient
-from tests.support.cluster import KIB, TestCluster, clean_environment
-from tests.support.metadata import hex_id
-from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.processes
 

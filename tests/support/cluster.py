@@ -24,6 +24,7 @@ MIB = 1024 * 1024
 MASTERS = ("master_1", "master_2", "master_3")
 WORKERS = ("worker_1", "worker_2", "worker_3", "worker_4", "worker_5")
 GATEWAY = "gateway"
+LOOPBACK = "127.0.0.1"
 READY_SECONDS = 60.0
 
 Sections = Mapping[str, Mapping[str, Any]]
@@ -44,8 +45,9 @@ QUICK: dict[str, dict[str, Any]] = {
 class TestCluster:
     """Three masters, five workers and the gateway (or as many as asked for), all on 127.0.0.1.
 
-    settings: sections of config.json to change; variables: lines for `.env`. The nodes' TMPDIR is `scratch`, an empty
-    folder, so that whatever is spooled can be seen.
+    settings: sections of config.json to change; variables: lines for `.env`; environment: of every node's process;
+    addresses: where nodes are that are not on 127.0.0.1. The nodes' TMPDIR is `scratch`, an empty folder, so that
+    whatever is spooled can be seen.
     """
 
     __test__ = False
@@ -58,23 +60,32 @@ class TestCluster:
         variables: Mapping[str, str] | None = None,
         masters: tuple[str, ...] = MASTERS,
         workers: tuple[str, ...] = WORKERS,
+        environment: Mapping[str, str] | None = None,
+        addresses: Mapping[str, str] | None = None,
     ) -> None:
         self.home = home
         self.masters = masters
         self.workers = workers
         self.scratch = home / "scratch"
         self.scratch.mkdir(parents=True)
-        write_home(home, settings=settings, variables=variables, masters=masters, workers=workers)
+        self._variables = {"TMPDIR": str(self.scratch), **(environment or {})}
+        write_home(
+            home, settings=settings, variables=variables, masters=masters, workers=workers, addresses=addresses or {}
+        )
         with self._environment():
             self.config: Config = load_config(home)
-        self.base_url = f"http://127.0.0.1:{self.config.gateway.port}"
-        self._cluster = Cluster(self.config)
+        self.base_url = f"http://{self.config.gateway.ip}:{self.config.gateway.port}"
+        self._cluster = self.make_launcher()
+
+    def make_launcher(self) -> Cluster:
+        """What starts the nodes; to be replaced where they are not plain processes of this host."""
+        return Cluster(self.config)
 
     # --- the whole ---
 
     def start(self) -> None:
         """Start every node and wait until the cluster is complete."""
-        self._cluster = Cluster(self.config)
+        self._cluster = self.make_launcher()
         try:
             with self._environment():
                 self._cluster.start()
@@ -206,7 +217,7 @@ class TestCluster:
 
     @contextlib.contextmanager
     def _environment(self, variables: Mapping[str, str] | None = None) -> Iterator[None]:
-        with clean_environment(TMPDIR=str(self.scratch), **(variables or {})):
+        with clean_environment(**self._variables, **(variables or {})):
             yield
 
 
@@ -217,16 +228,18 @@ def write_home(
     variables: Mapping[str, str] | None = None,
     masters: tuple[str, ...] = MASTERS,
     workers: tuple[str, ...] = WORKERS,
+    addresses: Mapping[str, str] | None = None,
 ) -> None:
     """Write config.json and .env of a cluster on free ports into `home`."""
+    places = addresses or {}
     ports = iter(free_ports(len(masters) + len(workers) + 1))
     tree: dict[str, Any] = {
-        "masters": {name: {"ip": "127.0.0.1", "port": next(ports)} for name in masters},
-        "workers": {name: {"ip": "127.0.0.1", "port": next(ports)} for name in workers},
+        "masters": {name: {"ip": places.get(name, LOOPBACK), "port": next(ports)} for name in masters},
+        "workers": {name: {"ip": places.get(name, LOOPBACK), "port": next(ports)} for name in workers},
     }
     for section, values in QUICK.items():
         tree[section] = {**values, **(settings or {}).get(section, {})}
-    tree["gateway"]["port"] = next(ports)
+    tree["gateway"] |= {"ip": places.get(GATEWAY, LOOPBACK), "port": next(ports)}
     home.mkdir(parents=True, exist_ok=True)
     (home / "config.json").write_text(json.dumps(tree, indent=1), encoding="utf-8")
     lines = {"DFS_CLUSTER_SECRET": secrets.token_hex(32), **(variables or {})}

@@ -1,0 +1,98 @@
+"""Drain: empty the workers that are to go, while they serve.
+
+What is owed or too many is made right by repair and trim first; what is whole is copied elsewhere, and then counts
+there. The copies that stay behind are freed by the release job.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from typing import Any
+
+from common.clock import Clock
+from common.logs import EventLog
+from master_node import model
+from master_node.copy_plans import CopyPlan, Site, plan_move
+from master_node.copying import Copier
+from master_node.election import Election
+from master_node.jobs import Progress
+from master_node.membership import Membership, WorkerView
+from master_node.model import Chunk
+from master_node.passes import Walk
+from master_node.pipeline import CopyPipeline
+from master_node.store.base import Holding, MetadataStore
+
+MAX_UPLOADS = 1000
+
+
+class Drain:
+    """The job; a unit writes down what is done, and starts more where there is room."""
+
+    name = "drain"
+
+    def __init__(
+        self,
+        store: MetadataStore,
+        membership: Membership,
+        election: Election,
+        clock: Clock,
+        log: EventLog,
+        copier: Copier,
+        rng: random.Random,
+    ) -> None:
+        self._store = store
+        self._membership = membership
+        self._pipeline = CopyPipeline(store, copier, election, clock, log, rng)
+        self._walks: dict[str, Walk] = {}
+        self._is_empty: dict[str, bool] = {}
+
+    def work(self, epoch: int) -> Progress:
+        self._pipeline.settle(epoch)
+        views = self._membership.workers()
+        draining = [view.worker_id for view in views if view.record.is_draining]
+        self._walks = {name: self._walks.get(name) or Walk() for name in draining}
+        if draining and not self._membership.are_most_gone():
+            self._start(views, epoch)
+        if not self._pipeline.in_flight:
+            self._is_empty = {name: self._is_worker_empty(name) for name in draining}
+        return self._pipeline.proceed(epoch)
+
+    def describe(self) -> Mapping[str, Any]:
+        draining = [view for view in self._membership.workers() if view.record.is_draining]
+        return {"workers": {view.worker_id: self._describe(view) for view in draining}, **self._pipeline.describe()}
+
+    def _describe(self, view: WorkerView) -> dict[str, Any]:
+        heartbeat = view.record.heartbeat
+        return {
+            "chunks_left": heartbeat.chunk_count,
+            "bytes_left": heartbeat.used_bytes,
+            "is_complete": self._is_empty.get(view.worker_id, False),
+        }
+
+    def _start(self, views: list[WorkerView], epoch: int) -> None:
+        site = self._pipeline.site(views)
+        for worker_id, walk in self._walks.items():
+            room = self._pipeline.room()
+            if not room:
+                return
+            plans = walk.choose(
+                lambda after, limit, name=worker_id: self._store.find_held(  # type: ignore[misc]
+                    name, Holding.REPLICA, after, limit
+                ),
+                lambda chunk, name=worker_id: self._plan(chunk, name, site),  # type: ignore[misc]
+                room,
+            )
+            self._pipeline.start(plans, epoch)
+
+    def _plan(self, chunk: Chunk, worker_id: str, site: Site) -> CopyPlan | None:
+        if chunk.owed != 0 or not self._pipeline.is_untouched(chunk):
+            return None
+        return plan_move(chunk, worker_id, site)
+
+    def _is_worker_empty(self, worker_id: str) -> bool:
+        """Whether no record names the worker, and no upload under way that may yet bring it a chunk."""
+        if any(self._store.find_held(worker_id, kind, "", 1) for kind in Holding):
+            return False
+        uploads = self._store.find_idle_uploads(model.OPEN, model.NEVER, MAX_UPLOADS)
+        return len(uploads) < MAX_UPLOADS and not any(worker_id in upload.workers for upload in uploads)

@@ -1,0 +1,97 @@
+"""How jobs go through the records: pages of an index, what is put off, and when a fruitless pass is repeated."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from typing import TypeVar
+
+from common.clock import Clock
+from master_node.membership import WorkerView
+from master_node.model import Chunk
+
+PAGE = 200
+FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 1.0, 30.0
+Choice = TypeVar("Choice")
+Read = Callable[[str, int], list[Chunk]]
+
+
+class Walk:
+    """Looks through an index for chunks to work on, which leave it when they are done.
+
+    A look begins where the last one found something; at the beginning after one that came to the end. It is bounded
+    also where many stay in the index that nothing can be done about.
+    """
+
+    def __init__(self, max_pages: int = 10) -> None:
+        self._max_pages = max_pages
+        self._after = ""
+
+    def choose(self, read: Read, choose: Callable[[Chunk], Choice | None], limit: int) -> list[Choice]:
+        """What `choose` makes of the chunks, but for None; `limit` at most. read: a page, from an id on."""
+        chosen: list[Choice] = []
+        for _ in range(self._max_pages):
+            page = read(self._after, PAGE)
+            for chunk in page:
+                choice = choose(chunk)
+                if choice is not None:
+                    chosen.append(choice)
+                if len(chosen) >= limit:
+                    return chosen
+            self._after = page[-1].chunk_id if len(page) == PAGE else ""
+            if not self._after:
+                break
+        return chosen
+
+
+class PutOff:
+    """Chunks that something failed with: each is left alone for a while, longer with each time. Bounded in number."""
+
+    def __init__(self, clock: Clock, max_count: int = 10_000) -> None:
+        self._clock = clock
+        self._max_count = max_count
+        self._until: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()
+
+    def add(self, key: Hashable) -> None:
+        _, pause = self._until.pop(key, (0.0, FIRST_PAUSE_SECONDS / 2))
+        pause = min(2 * pause, LAST_PAUSE_SECONDS)
+        self._until[key] = (self._clock.monotonic() + pause, pause)
+        if len(self._until) > self._max_count:
+            self._until.popitem(last=False)
+
+    def has(self, key: Hashable) -> bool:
+        return self._until.get(key, (float("-inf"), 0.0))[0] > self._clock.monotonic()
+
+    def clear(self) -> None:
+        self._until.clear()
+
+
+class Pause:
+    """What keeps a job from going through all again that it could do nothing about: up to 30 s, or until a worker's
+    state changes.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._until = float("-inf")
+        self._seconds = 0.0
+        self._states: Hashable = None
+
+    def is_over(self, views: Sequence[WorkerView]) -> bool:
+        states = states_of(views)
+        if states != self._states:
+            self._states, self._seconds, self._until = states, 0.0, float("-inf")
+        return self._clock.monotonic() >= self._until
+
+    def lengthen(self) -> None:
+        """The pass was fruitless, and there was something to do."""
+        self._seconds = min(LAST_PAUSE_SECONDS, max(FIRST_PAUSE_SECONDS, 2 * self._seconds))
+        self._until = self._clock.monotonic() + self._seconds
+
+    def end(self) -> None:
+        self._seconds, self._until = 0.0, float("-inf")
+
+
+def states_of(views: Sequence[WorkerView]) -> Hashable:
+    """What the jobs' decisions depend on."""
+    return tuple((view.worker_id, view.state, view.is_lost, view.record.is_reconciled, view.url) for view in views)

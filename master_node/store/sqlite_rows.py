@@ -1,0 +1,63 @@
+"""How the masters' values are written as rows of the SQLite store, and read back."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from common.records import Heartbeat
+from master_node.documents import file_to_document, upload_to_document
+from master_node.model import NEVER, Chunk, File, Upload, WorkerRecord
+
+Row = tuple[Any, ...]
+decode = json.JSONDecoder().decode
+encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+SELECT_WORKERS = (
+    "SELECT worker_id, heartbeat_count, heartbeat, is_draining, left_at, inventory_wanted, inventory_done FROM workers"
+)
+CHUNK_COLUMNS = "version_id, chunk_index, size_bytes, checksum, replicas, owed, doubtful, revision"
+
+
+def file_row(file: File) -> Row:
+    body = encode(file_to_document(file))
+    due_at = min(file.due_at, NEVER)
+    return file.file_id, file.key, file.revision, due_at, file.pending_bytes, body
+
+
+def chunk_row(chunk: Chunk) -> Row:
+    replicas, doubtful = encode(chunk.replicas), encode(chunk.doubtful)
+    return (
+        chunk.version_id,
+        chunk.index,
+        chunk.revision,
+        chunk.size_bytes,
+        chunk.checksum,
+        replicas,
+        len(chunk.replicas),
+        chunk.owed,
+        doubtful,
+    )
+
+
+def chunk_from_row(row: Row) -> Chunk:
+    version_id, index, size, checksum, replicas, owed, doubtful, revision = row
+    return Chunk(version_id, index, size, checksum, tuple(decode(replicas)), owed, tuple(decode(doubtful)), revision)
+
+
+def chunk_key(chunk_id: str) -> tuple[str, int]:
+    """The primary key of a chunk; of "", one that is below all others."""
+    version_id, _, index = chunk_id.partition("-")
+    return version_id, int(index, 16) if index else -1
+
+
+def worker_from_row(row: Row) -> WorkerRecord:
+    worker_id, count, heartbeat, is_draining, left_at, wanted, done = row
+    return WorkerRecord(
+        worker_id, Heartbeat.from_json(decode(heartbeat)), count, bool(is_draining), left_at, wanted, done
+    )
+
+
+def upload_row(upload: Upload) -> Row:
+    body = encode(upload_to_document(upload))
+    return upload.upload_id, upload.revision, upload.state, upload.last_activity_at, body
