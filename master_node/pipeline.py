@@ -106,15 +106,17 @@ class CopyPipeline:
         self._copier.submit(begun, epoch, self._outcomes.put)
         return len(begun)
 
-    def proceed(self, epoch: int) -> Progress:
-        """Wait for a moment for what is under way, and write it down; idle where there is nothing."""
+    def proceed(self, epoch: int, *, is_wanted: bool) -> Progress:
+        """Wait for a moment for what is under way, and write it down. is_wanted: copies are, but none could start."""
         if self.in_flight:
             self.settle(epoch, WAIT_SECONDS)
             return Progress.BUSY
-        if not self._limit.is_open():
-            self._clock.sleep(WAIT_SECONDS)
-            return Progress.BUSY
-        return Progress.IDLE
+        if not is_wanted:
+            return Progress.IDLE
+        if self._limit.is_open():
+            return Progress.THROTTLED
+        self._clock.sleep(WAIT_SECONDS)
+        return Progress.BUSY
 
     def settle(self, epoch: int, wait_seconds: float = 0.0) -> None:
         """Write down what became of the copies that are over; waits so long at most for the first, if there is none.

@@ -26,6 +26,8 @@ from master_node.store.base import Holding, MetadataStore
 LEAST_SHARE = 0.9
 # Heartbeats after which a worker's own numbers show what was moved before them.
 SETTLED_HEARTBEATS = 2
+# What the file of a chunk takes on a disk beside its bytes, at most; workers count whole files.
+FILE_BYTES = 4096
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ class Rebalance:
             return Progress.IDLE
         if not self._pipeline.in_flight and not self._membership.are_most_gone() and not self._is_anything_owed():
             self._start(epoch)
-        return self._pipeline.proceed(epoch)
+        return self._pipeline.proceed(epoch, is_wanted=False)
 
     def describe(self) -> Mapping[str, Any]:
         shifts = plan_shifts(self._membership.workers())
@@ -147,12 +149,12 @@ class Rebalance:
             chunks += self._store.find_held(shift.source, Holding.REPLICA, "", PAGE - len(chunks))
         plans: dict[str, CopyPlan] = {}
         for chunk in chunks:
-            if chunk.owed or chunk.size_bytes > shift.size_bytes or not self._pipeline.is_untouched(chunk):
+            if chunk.owed or chunk.size_bytes + FILE_BYTES > shift.size_bytes or not self._pipeline.is_untouched(chunk):
                 continue
             plan = plan_move_to(chunk, shift.source, shift.target, site)
             if plan is not None and chunk.chunk_id not in plans:
                 plans[chunk.chunk_id] = plan
-                self._left_bytes -= chunk.size_bytes
+                self._left_bytes -= chunk.size_bytes + FILE_BYTES
             if self._left_bytes <= 0:
                 break
         return list(plans.values())
