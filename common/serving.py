@@ -31,13 +31,18 @@ CANNOT_START_STATUS = 3
 
 @dataclass(frozen=True)
 class Service:
-    """A wired service: its app, and what to start and stop around serving it."""
+    """A wired service: its app, and what to start and stop around serving it.
+
+    leave: called when a stop is wanted, before requests under way are finished; it must return at once. Not called when
+    the process ends for another reason.
+    """
 
     node_id: str
     app: Flask
     log: EventLog
     start: Callable[[], None]
     stop: Callable[[], None]
+    leave: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True)
@@ -114,6 +119,10 @@ def _serve_with_gunicorn(node_id: str, build: Callable[[], Service], options: Se
                 self.service.start()
             return self.service.app
 
+        def leave(self) -> None:
+            if self.service is not None:
+                self.service.leave()
+
         def stop(self) -> None:
             if self.service is not None:
                 self.service.stop()
@@ -149,6 +158,7 @@ def _serve_alone(node_id: str, build: Callable[[], Service], options: ServerOpti
     )
     try:
         acceptor.run([listener], [], lambda: not is_stopped)
+        service.leave()
     finally:
         listener.close()
         acceptor.stop(GRACEFUL_SECONDS)

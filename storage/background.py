@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from common.errors import DFSError
 from common.logs import EventLog
 
-# After a defect, so that it does not fill the log.
+# After a failure, so that it does not fill the log.
 _PAUSE_AFTER_ERROR_SECONDS = 10.0
 
 
@@ -40,6 +41,9 @@ class BackgroundLoop:
             self._wake.clear()
             try:
                 pause_seconds = self._step()
+            except (DFSError, OSError) as error:
+                self._log.warning("background_failed", loop=self._thread.name, error=str(error))
+                pause_seconds = _PAUSE_AFTER_ERROR_SECONDS
             except Exception:  # noqa: BLE001 - the loop's failsafe
                 self._log.exception("background_failed", loop=self._thread.name)
                 pause_seconds = _PAUSE_AFTER_ERROR_SECONDS

@@ -33,8 +33,17 @@ class EpochGate:
             if epoch < self._highest:
                 raise StaleEpoch(f"epoch {epoch} is over; epoch {self._highest} has begun", highest=self._highest)
             self._highest = epoch
-            if self._written < epoch:
-                # A disk that is full to the last byte must still take the orders that free it; the next tries again.
-                with contextlib.suppress(OSError):
-                    write_durably(self._path, str(epoch).encode("ascii"))
-                    self._written = epoch
+            self._write()
+
+    def write_again(self) -> None:
+        """Write down what is known, after the file was lost with the rest of the disk."""
+        with self._lock:
+            self._written = 0
+            self._write()
+
+    def _write(self) -> None:
+        if self._written < self._highest:
+            # A disk that is full to the last byte must still take the orders that free it; the next tries again.
+            with contextlib.suppress(OSError):
+                write_durably(self._path, str(self._highest).encode("ascii"))
+                self._written = self._highest

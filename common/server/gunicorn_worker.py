@@ -21,6 +21,9 @@ class ConnectionWorker(Worker):  # type: ignore[misc]
             report=lambda what: self.log.exception("unexpected error: %s", what),
         )
         acceptor.run([listener.sock for listener in self.sockets], [self.PIPE[0]], self._is_wanted)
+        if not self.alive:
+            # A stop was asked for; the arbiter's death, the other reason to end, is none that we wanted.
+            self.app.leave()
         for listener in self.sockets:
             listener.close()
         acceptor.stop(self.app.graceful_seconds)
