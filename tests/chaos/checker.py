@@ -57,8 +57,12 @@ def wait_until_healed(
     begin: the monotonic time of the last fault. has_time: False where doubtful copies may stay, which are freed a
     minute after their upload at the earliest.
     """
+    told: list[str] = []
     with opened_store(cluster) as store:
         while found := differences(cluster, store, allows_doubtful=not has_time):
+            if (kinds := [text.partition(" (")[0] for text in found]) != told:
+                told = kinds
+                report.say(f"not healed yet: {', '.join(kinds)}")
             if time.monotonic() - begin > seconds:
                 report.violation(f"not healed {seconds:g} s after the last fault: {'; '.join(found)}")
                 break
