@@ -53,7 +53,7 @@ def build_master(config: Config, master_id: str) -> Service:
     settings = config.master
     election = Election(master_id, store, clock, settings.lease_seconds)
     roster = Roster(config, lambda: load_config(config.home), log)
-    membership = Membership(store, clock, settings, election.clock_seconds, roster.worker_ids)
+    membership = Membership(store, clock, settings, election.seen_clock_seconds, roster.worker_ids)
     committer = Committer(store, election, settings, clock)
     workers = WorkerClient(pool, timeout_seconds=ORDER_TIMEOUT_SECONDS)
     copier = Copier(workers, settings, clock)
