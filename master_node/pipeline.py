@@ -57,16 +57,13 @@ class CopyPipeline:
         self._limit = limit or copier.limit
         self._outcomes: queue.SimpleQueue[CopyOutcome] = queue.SimpleQueue()
         self._by_copies: Counter[int] = Counter()
+        # Copies that were promised and are not settled.
+        self.in_flight = 0
         self._meter = Meter(clock)
         self._failed = 0
         # Chunks by their ids, and workers as targets by theirs.
         self._put_off = PutOff(clock)
         self._states: Hashable = None
-
-    @property
-    def in_flight(self) -> int:
-        """Copies that were promised and are not settled."""
-        return sum(self._by_copies.values())
 
     def has_fewer_copies_in_flight(self, copies: int) -> bool:
         """Whether a copy is under way of a chunk that had fewer than `copies`."""
@@ -103,6 +100,7 @@ class CopyPipeline:
             self._copier.claims.give_back(claimed - {plan.chunk_id for plan in begun})
         for plan in begun:
             self._by_copies[len(plan.chunk.replicas)] += 1
+            self.in_flight += 1
         self._copier.submit(begun, epoch, self._outcomes.put)
         return len(begun)
 
@@ -165,6 +163,7 @@ class CopyPipeline:
             pass
         for outcome in outcomes:
             self._by_copies[len(outcome.plan.chunk.replicas)] -= 1
+            self.in_flight -= 1
         return outcomes
 
     def _changed(self, outcome: CopyOutcome, epoch: int) -> Chunk:

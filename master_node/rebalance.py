@@ -1,6 +1,7 @@
 """Rebalance: fill workers that have less than their share of the bytes, slowly, from those that have more.
 
-A share goes by capacity. It stops where everybody has 90 % of theirs, and does nothing while anything is owed.
+A share goes by capacity. It stops where everybody has 90 % of theirs, and does nothing while anything is owed, or a
+worker is away that may come back with all it has.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ def plan_shifts(views: Sequence[WorkerView]) -> list[Shift]:
     alive = {view.worker_id: view.record.heartbeat for view in views if view.state == ALIVE}
     used = sum(heartbeat.used_bytes for heartbeat in alive.values())
     capacity = sum(heartbeat.capacity_bytes for heartbeat in alive.values())
-    if not used or not capacity:
+    is_one_away = any(not view.is_serving and not view.is_lost for view in views)
+    if not used or not capacity or is_one_away:
         return []
     shares = {name: used * heartbeat.capacity_bytes / capacity for name, heartbeat in alive.items()}
     surplus = {name: heartbeat.used_bytes - shares[name] for name, heartbeat in alive.items()}

@@ -28,7 +28,7 @@ from master_node.store.base import Holding, MetadataStore
 from master_node.trim import Trim
 from tests.support.logs import recording_log
 from tests.support.masters import ManualClock, Master, commit_request, url_of
-from tests.support.metadata import CHUNK_SIZE, make_heartbeat
+from tests.support.metadata import CHUNK_SIZE, make_heartbeat, stored
 
 FIVE = tuple(f"worker_{number}" for number in range(1, 6))
 CAPACITY = 1000 * CHUNK_SIZE
@@ -210,18 +210,27 @@ class HealingCluster:
         """Store a file; on: the workers, else as placed. missing: so many replicas are not made."""
         opened = self.leader.uploads.open(path, factor, chunks)
         request = commit_request(path, chunks, recorded=0)
-        stored = []
+        made = []
         for chunk, placement in zip(request.chunks, opened.placements, strict=True):
             placed = [target.worker_id for target in placement.targets if target.worker_id not in self.down]
             names = tuple(on or placed[: factor - missing])
-            stored.append(StoredChunk(chunk.index, chunk.size_bytes, chunk.checksum, names))
+            made.append(StoredChunk(chunk.index, chunk.size_bytes, chunk.checksum, names))
             one = records.chunk_id(opened.upload_id, chunk.index)
             self.disks.sizes[one] = chunk.size_bytes + FILE_BYTES
             for name in names:
                 self.disks.chunks[name][one] = True
-        file, _ = self.leader.committer.commit(opened.upload_id, replace(request, chunks=tuple(stored)))
+        file, _ = self.leader.committer.commit(opened.upload_id, replace(request, chunks=tuple(made)))
         self.live.add(opened.upload_id)
         return file
+
+    def put_open(self, upload_id: str, names: Sequence[str]) -> str:
+        """Record the first chunk of an open upload on these workers; returns its id."""
+        self.leader.uploads.record(upload_id, [stored(0, tuple(names))], 0, 0)
+        one = records.chunk_id(upload_id, 0)
+        self.disks.sizes[one] = CHUNK_SIZE + FILE_BYTES
+        for name in names:
+            self.disks.chunks[name][one] = True
+        return one
 
     def delete(self, file: File) -> None:
         found = self.store.find_file(file.file_id)
