@@ -34,24 +34,27 @@ def shown(cluster: TestCluster, worker_id: str) -> dict[str, Any] | None:
     return next((worker for worker in cluster.state()["workers"] if worker["worker_id"] == worker_id), None)
 
 
-def is_drained(cluster: TestCluster, worker_id: str) -> bool:
-    worker = shown(cluster, worker_id)
-    return worker is not None and worker["drain"]["is_complete"]
+def holders(client: GatewayClient, file_id: str) -> set[str]:
+    chunks = client.call("GET", f"/files/{file_id}/chunks").json()["chunks"]
+    return {replica["worker_id"] for chunk in chunks for replica in chunk["replicas"]}
 
 
 def test_a_worker_is_added_and_another_emptied_and_taken_out_without_a_restart_of_the_others(four: TestCluster) -> None:
     client = GatewayClient(four.base_url)
-    for path, content in FILES.items():
-        assert client.put(path, content).status_code == 201
+    file_ids = [client.put(path, content).json()["file_id"] for path, content in FILES.items()]
     processes = {name: four.node(name).process.pid for name in (*four.masters, *four.workers, "gateway")}
 
     four.add_worker("worker_5")
     four.wait_until_complete()
 
-    assert client.call("POST", "/cluster/workers/worker_1/drain").status_code == 200
-    wait_until(lambda: is_drained(four, "worker_1"), "worker_1 is empty", 60)
-    assert four.chunk_files("worker_1") == {}
-    assert four.chunk_files("worker_5")
+    def all_holders() -> set[str]:
+        return set().union(*(holders(client, file_id) for file_id in file_ids))
+
+    drained = client.call("POST", "/cluster/workers/worker_1/drain").json()
+    assert (drained["state"], drained["drain"]["is_complete"]) == ("draining", False)
+    wait_until(lambda: "worker_1" not in all_holders(), "nothing is read from worker_1 any more", 60)
+    wide = client.put("wide", b"on all that are left", headers={"X-DFS-Replication": "4"}).json()["file_id"]
+    wait_until(lambda: "worker_5" in holders(client, wide), "the new worker gets chunks", 60)
     four.kill("worker_1")
     four.remove_worker("worker_1")
     wait_until(lambda: shown(four, "worker_1") is None, "worker_1 is forgotten", 60)
