@@ -75,7 +75,10 @@ class Membership:
         cluster_clock: Callable[[], float],
         configured: Callable[[], Collection[str]],
     ) -> None:
-        """cluster_clock: as the election last saw it, so that no look waits for that. configured: the ids of the workers that config.json names now."""
+        """cluster_clock: as the election last saw it, so that no look waits for that.
+
+        configured: the ids of the workers that config.json names now.
+        """
         self._store = store
         self._clock = clock
         self._settings = settings
