@@ -75,7 +75,7 @@ def _add_worker_routes(edge: Edge, services: ClusterServices) -> None:
     @edge.route("POST", "/workers/<worker_id>/goodbye")
     def receive_goodbye(_call: Call, worker_id: str) -> Answer:
         require_known(worker_id)
-        services.membership.receive_goodbye(worker_id)
+        services.membership.receive_goodbye(worker_id, services.election.clock_seconds())
         return json_answer({"worker_id": worker_id})
 
     @edge.route("POST", "/workers/<worker_id>/bad_replicas")

@@ -165,5 +165,5 @@ class Copier:
 def is_source_fault(error: DFSError, source: Target) -> bool:
     """Whether another source may do better: this one does not have the chunk, or the target could not reach it."""
     if isinstance(error, PeerUnreachable):
-        return error.context.get("peer") == source.url.partition("://")[2]
+        return error.context.get("source") == source.url
     return isinstance(error, (ChunkMissing, ChunkCorrupt))

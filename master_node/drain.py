@@ -56,7 +56,8 @@ class Drain:
             self._start(views, epoch)
         if not self._pipeline.in_flight:
             self._is_empty = {name: self._is_worker_empty(name) for name in draining}
-        return self._pipeline.proceed(epoch)
+        is_wanted = any(walk.has_found for walk in self._walks.values())
+        return self._pipeline.proceed(epoch, is_wanted=is_wanted)
 
     def describe(self) -> Mapping[str, Any]:
         draining = [view for view in self._membership.workers() if view.record.is_draining]

@@ -92,6 +92,11 @@ class Election:
         leader = lease.holder if age < 2 * self._lease_seconds else None
         return Leadership(leader, lease.epoch, self.leads())
 
+    def seen_clock_seconds(self) -> float:
+        """The cluster clock as this master last saw it, however long ago; never waits for the database."""
+        with self._lock:
+            return self._seen.clock_seconds if self._seen is not None else 0.0
+
     def clock_seconds(self) -> float:
         """The cluster clock, behind by `lease_seconds` at most; reads the lease where it was not seen of late.
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from common.clock import Clock
 from common.logs import EventLog
 from master_node.jobs import Progress
 from master_node.membership import Membership
-from master_node.passes import PAGE, Pause
+from master_node.passes import PAGE
 from master_node.replicas import struck
 from master_node.store.base import Holding, MetadataStore
 
@@ -22,29 +21,25 @@ class Strike:
 
     name = "strike"
 
-    def __init__(self, store: MetadataStore, membership: Membership, clock: Clock, log: EventLog) -> None:
+    def __init__(self, store: MetadataStore, membership: Membership, log: EventLog) -> None:
         self._store = store
         self._membership = membership
         self._log = log
-        self._pause = Pause(clock)
         self._places: dict[str, str] = {}
         self._struck = 0
         self._found_any = False
 
     def work(self, epoch: int) -> Progress:  # noqa: ARG002 - nothing is ordered
-        views = self._membership.workers()
-        if self._membership.are_most_gone() or not self._pause.is_over(views):
-            return Progress.IDLE
-        lost = [view.worker_id for view in views if view.is_lost]
+        if self._membership.are_most_gone():
+            return Progress.THROTTLED
+        lost = [view.worker_id for view in self._membership.workers() if view.is_lost]
         self._places = {name: self._places.get(name, "") for name in lost}
-        for worker_id in lost:
-            if self._strike_page(worker_id):
-                return Progress.BUSY
+        if any(self._strike_page(worker_id) for worker_id in lost):
+            return Progress.BUSY
+        # What was found and stays is the last of its chunk each.
+        is_fruitless, self._found_any = self._found_any, False
         self._places = {}
-        if self._found_any:
-            self._pause.lengthen()
-        self._found_any = False
-        return Progress.IDLE
+        return Progress.THROTTLED if is_fruitless else Progress.IDLE
 
     def describe(self) -> Mapping[str, Any]:
         return {"struck": self._struck}

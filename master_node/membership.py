@@ -75,14 +75,13 @@ class Membership:
         cluster_clock: Callable[[], float],
         configured: Callable[[], Collection[str]],
     ) -> None:
-        """cluster_clock: election.py's. configured: the ids of the workers that config.json names now."""
+        """cluster_clock: as the election last saw it, so that no look waits for that. configured: the ids of the workers that config.json names now."""
         self._store = store
         self._clock = clock
         self._settings = settings
         self._cluster_clock = cluster_clock
         self._configured = configured
         self._lock = threading.Lock()
-        self._cluster_seconds = 0.0
         self._observed_seconds = 0.0
         self._looked_at = clock.monotonic()
         self._records: dict[str, WorkerRecord] = {}
@@ -102,9 +101,7 @@ class Membership:
     def refresh(self) -> None:
         """See which heartbeats the other masters have received. To be called every second or so."""
         records = self._store.list_workers()
-        cluster_seconds = self._cluster_clock()
         with self._lock:
-            self._cluster_seconds = cluster_seconds
             self._observed_seconds = now = self._now()
             self._looked_at = self._clock.monotonic()
             self._drop_forgotten({record.worker_id for record in records})
@@ -119,9 +116,12 @@ class Membership:
                     continue
                 self._records[record.worker_id] = record
 
-    def receive_goodbye(self, worker_id: str) -> None:
-        """A worker is being stopped on purpose: for `maintenance_seconds` nothing is made again elsewhere."""
-        self._store.change_worker(worker_id, left_at=self._cluster_clock())
+    def receive_goodbye(self, worker_id: str, clock_seconds: float) -> None:
+        """A worker is being stopped on purpose: for `maintenance_seconds` nothing is made again elsewhere.
+
+        clock_seconds: the cluster clock now.
+        """
+        self._store.change_worker(worker_id, left_at=clock_seconds)
         self.refresh()
 
     def set_draining(self, worker_id: str, is_draining: bool) -> WorkerView:
@@ -197,7 +197,7 @@ class Membership:
         settings, age = self._settings, now - seen.seen_at
         is_configured = record.worker_id in self._configured()
         # One that was taken out of the configuration is not waited for.
-        away_for = None if record.left_at is None or not is_configured else self._cluster_seconds - record.left_at
+        away_for = None if record.left_at is None or not is_configured else self._cluster_clock() - record.left_at
         # Silence counts from the end of the maintenance.
         dead_for = (
             age if away_for is None else min(age, away_for - settings.maintenance_seconds + settings.dead_seconds)

@@ -1,4 +1,4 @@
-"""How jobs go through the records: pages of an index, what is put off, and when a fruitless pass is repeated."""
+"""How jobs go through the records: pages of an index, and what is put off."""
 
 from __future__ import annotations
 
@@ -26,12 +26,16 @@ class Walk:
     def __init__(self, max_pages: int = 10) -> None:
         self._max_pages = max_pages
         self._after = ""
+        # Whether the last look met any chunk.
+        self.has_found = False
 
     def choose(self, read: Read, choose: Callable[[Chunk], Choice | None], limit: int) -> list[Choice]:
         """What `choose` makes of the chunks, but for None; `limit` at most. read: a page, from an id on."""
         chosen: list[Choice] = []
+        self.has_found = False
         for _ in range(self._max_pages):
             page = read(self._after, PAGE)
+            self.has_found |= bool(page)
             for chunk in page:
                 choice = choose(chunk)
                 if choice is not None:
@@ -64,32 +68,6 @@ class PutOff:
 
     def clear(self) -> None:
         self._until.clear()
-
-
-class Pause:
-    """What keeps a job from going through all again that it could do nothing about: up to 30 s, or until a worker's
-    state changes.
-    """
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._until = float("-inf")
-        self._seconds = 0.0
-        self._states: Hashable = None
-
-    def is_over(self, views: Sequence[WorkerView]) -> bool:
-        states = states_of(views)
-        if states != self._states:
-            self._states, self._seconds, self._until = states, 0.0, float("-inf")
-        return self._clock.monotonic() >= self._until
-
-    def lengthen(self) -> None:
-        """The pass was fruitless, and there was something to do."""
-        self._seconds = min(LAST_PAUSE_SECONDS, max(FIRST_PAUSE_SECONDS, 2 * self._seconds))
-        self._until = self._clock.monotonic() + self._seconds
-
-    def end(self) -> None:
-        self._seconds, self._until = 0.0, float("-inf")
 
 
 def states_of(views: Sequence[WorkerView]) -> Hashable:

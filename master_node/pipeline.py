@@ -57,16 +57,13 @@ class CopyPipeline:
         self._limit = limit or copier.limit
         self._outcomes: queue.SimpleQueue[CopyOutcome] = queue.SimpleQueue()
         self._by_copies: Counter[int] = Counter()
+        # Copies that were promised and are not settled.
+        self.in_flight = 0
         self._meter = Meter(clock)
         self._failed = 0
         # Chunks by their ids, and workers as targets by theirs.
         self._put_off = PutOff(clock)
         self._states: Hashable = None
-
-    @property
-    def in_flight(self) -> int:
-        """Copies that were promised and are not settled."""
-        return sum(self._by_copies.values())
 
     def has_fewer_copies_in_flight(self, copies: int) -> bool:
         """Whether a copy is under way of a chunk that had fewer than `copies`."""
@@ -103,18 +100,21 @@ class CopyPipeline:
             self._copier.claims.give_back(claimed - {plan.chunk_id for plan in begun})
         for plan in begun:
             self._by_copies[len(plan.chunk.replicas)] += 1
+            self.in_flight += 1
         self._copier.submit(begun, epoch, self._outcomes.put)
         return len(begun)
 
-    def proceed(self, epoch: int) -> Progress:
-        """Wait for a moment for what is under way, and write it down; idle where there is nothing."""
+    def proceed(self, epoch: int, *, is_wanted: bool) -> Progress:
+        """Wait for a moment for what is under way, and write it down. is_wanted: copies are, but none could start."""
         if self.in_flight:
             self.settle(epoch, WAIT_SECONDS)
             return Progress.BUSY
-        if not self._limit.is_open():
-            self._clock.sleep(WAIT_SECONDS)
-            return Progress.BUSY
-        return Progress.IDLE
+        if not is_wanted:
+            return Progress.IDLE
+        if self._limit.is_open():
+            return Progress.THROTTLED
+        self._clock.sleep(WAIT_SECONDS)
+        return Progress.BUSY
 
     def settle(self, epoch: int, wait_seconds: float = 0.0) -> None:
         """Write down what became of the copies that are over; waits so long at most for the first, if there is none.
@@ -163,6 +163,7 @@ class CopyPipeline:
             pass
         for outcome in outcomes:
             self._by_copies[len(outcome.plan.chunk.replicas)] -= 1
+            self.in_flight -= 1
         return outcomes
 
     def _changed(self, outcome: CopyOutcome, epoch: int) -> Chunk:

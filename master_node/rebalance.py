@@ -1,6 +1,7 @@
 """Rebalance: fill workers that have less than their share of the bytes, slowly, from those that have more.
 
-A share goes by capacity. It stops where everybody has 90 % of theirs, and does nothing while anything is owed.
+A share goes by capacity. It stops where everybody has 90 % of theirs, and does nothing while anything is owed, or a
+worker is away that may come back with all it has.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from master_node.store.base import Holding, MetadataStore
 LEAST_SHARE = 0.9
 # Heartbeats after which a worker's own numbers show what was moved before them.
 SETTLED_HEARTBEATS = 2
+# What the file of a chunk takes on a disk beside its bytes, at most; workers count whole files.
+FILE_BYTES = 4096
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,8 @@ def plan_shifts(views: Sequence[WorkerView]) -> list[Shift]:
     alive = {view.worker_id: view.record.heartbeat for view in views if view.state == ALIVE}
     used = sum(heartbeat.used_bytes for heartbeat in alive.values())
     capacity = sum(heartbeat.capacity_bytes for heartbeat in alive.values())
-    if not used or not capacity:
+    is_one_away = any(not view.is_serving and not view.is_lost for view in views)
+    if not used or not capacity or is_one_away:
         return []
     shares = {name: used * heartbeat.capacity_bytes / capacity for name, heartbeat in alive.items()}
     surplus = {name: heartbeat.used_bytes - shares[name] for name, heartbeat in alive.items()}
@@ -87,7 +91,7 @@ class Rebalance:
             return Progress.IDLE
         if not self._pipeline.in_flight and not self._membership.are_most_gone() and not self._is_anything_owed():
             self._start(epoch)
-        return self._pipeline.proceed(epoch)
+        return self._pipeline.proceed(epoch, is_wanted=False)
 
     def describe(self) -> Mapping[str, Any]:
         shifts = plan_shifts(self._membership.workers())
@@ -147,12 +151,12 @@ class Rebalance:
             chunks += self._store.find_held(shift.source, Holding.REPLICA, "", PAGE - len(chunks))
         plans: dict[str, CopyPlan] = {}
         for chunk in chunks:
-            if chunk.owed or chunk.size_bytes > shift.size_bytes or not self._pipeline.is_untouched(chunk):
+            if chunk.owed or chunk.size_bytes + FILE_BYTES > shift.size_bytes or not self._pipeline.is_untouched(chunk):
                 continue
             plan = plan_move_to(chunk, shift.source, shift.target, site)
             if plan is not None and chunk.chunk_id not in plans:
                 plans[chunk.chunk_id] = plan
-                self._left_bytes -= chunk.size_bytes
+                self._left_bytes -= chunk.size_bytes + FILE_BYTES
             if self._left_bytes <= 0:
                 break
         return list(plans.values())

@@ -37,7 +37,7 @@ def _record(upload: Upload, chunk: StoredChunk) -> Chunk:
         size_bytes=chunk.size_bytes,
         checksum=chunk.checksum,
         replicas=chunk.replicas,
-        owed=max(0, upload.replication_factor - len(chunk.replicas)),
+        owed=upload.replication_factor - len(chunk.replicas),
         doubtful=chunk.doubtful,
     )
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from common.clock import Clock
 from common.errors import DFSError, StaleEpoch
 from common.logs import EventLog
 from common.worker_client import WorkerClient
@@ -18,7 +17,6 @@ from master_node.election import Election
 from master_node.jobs import Progress
 from master_node.membership import Membership, WorkerView
 from master_node.model import Chunk
-from master_node.passes import Pause
 from master_node.replicas import Views, released, safe_replicas
 from master_node.store.base import Holding, MetadataStore
 
@@ -41,7 +39,6 @@ class Release:
         membership: Membership,
         election: Election,
         workers: WorkerClient,
-        clock: Clock,
         log: EventLog,
         copier: Copier,
     ) -> None:
@@ -51,7 +48,6 @@ class Release:
         self._workers = workers
         self._log = log
         self._claims = copier.claims
-        self._pause = Pause(clock)
         # The workers that this pass has yet to see the end of, and how far it is with each; None between two passes.
         self._places: dict[str, str] | None = None
         self._found_any = self._freed_any = False
@@ -59,8 +55,8 @@ class Release:
 
     def work(self, epoch: int) -> Progress:
         views = {view.worker_id: view for view in self._membership.workers()}
-        if self._membership.are_most_gone() or not self._pause.is_over(list(views.values())):
-            return Progress.IDLE
+        if self._membership.are_most_gone():
+            return Progress.THROTTLED
         ready = [name for name, view in views.items() if view.is_serving and view.record.is_reconciled]
         if self._places is None:
             self._places = dict.fromkeys(ready, "")
@@ -78,12 +74,9 @@ class Release:
         return {"freed": self._freed, "failed": self._failed}
 
     def _end_pass(self) -> Progress:
-        if self._found_any and not self._freed_any:
-            self._pause.lengthen()
-        elif self._freed_any:
-            self._pause.end()
+        is_fruitless = self._found_any and not self._freed_any
         self._places, self._found_any, self._freed_any = None, False, False
-        return Progress.IDLE
+        return Progress.THROTTLED if is_fruitless else Progress.IDLE
 
     def _free(self, view: WorkerView, chunks: Sequence[Chunk], views: Views, epoch: int) -> int:
         """Free those of the worker's copies that nobody needs; returns how many."""

@@ -41,13 +41,14 @@ class Repair:
         self._store = store
         self._membership = membership
         self._pipeline = CopyPipeline(store, copier, election, clock, log, rng)
-        self._walks = [Walk() for _ in range(MAX_REPLICATION_FACTOR)]
+        # By the number of copies that are left.
+        self._walks: dict[int, Walk] = {}
 
     def work(self, epoch: int) -> Progress:
         self._pipeline.settle(epoch)
         if not self._membership.are_most_gone():
             self._start(epoch)
-        return self._pipeline.proceed(epoch)
+        return self._pipeline.proceed(epoch, is_wanted=any(walk.has_found for walk in self._walks.values()))
 
     def describe(self) -> Mapping[str, Any]:
         owed = self._store.owed()
@@ -67,10 +68,10 @@ class Repair:
         if not room:
             return
         site = self._pipeline.site(self._membership.workers())
-        for copies, walk in enumerate(self._walks):
+        for copies in range(MAX_REPLICATION_FACTOR):
             if self._pipeline.has_fewer_copies_in_flight(copies):
                 return
-            plans = walk.choose(
+            plans = self._walks.setdefault(copies, Walk()).choose(
                 lambda after, limit, copies=copies: self._store.find_owed(copies, after, limit),  # type: ignore[misc]
                 lambda chunk: plan_copy(chunk, site) if self._pipeline.is_untouched(chunk) else None,
                 room,

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from common.clock import Clock
 from master_node.jobs import Progress
 from master_node.membership import Membership
-from master_node.passes import PAGE, Pause
+from master_node.passes import PAGE
 from master_node.replicas import choose_surplus, struck
 from master_node.store.base import MetadataStore
 
@@ -18,29 +17,27 @@ class Trim:
 
     name = "trim"
 
-    def __init__(self, store: MetadataStore, membership: Membership, clock: Clock) -> None:
+    def __init__(self, store: MetadataStore, membership: Membership) -> None:
         self._store = store
         self._membership = membership
-        self._pause = Pause(clock)
         self._after = ""
         self._trimmed = 0
-        self._found_any = False
+        self._is_fruitless = False
 
     def work(self, epoch: int) -> Progress:  # noqa: ARG002 - nothing is ordered
-        views = self._membership.workers()
-        if self._membership.are_most_gone() or not self._pause.is_over(views):
-            return Progress.IDLE
+        if self._membership.are_most_gone():
+            return Progress.THROTTLED
         chunks = self._store.find_surplus(self._after, PAGE)
         if not chunks:
-            if self._found_any:
-                self._pause.lengthen()
-            self._after, self._found_any = "", False
-            return Progress.IDLE
-        self._after, self._found_any = chunks[-1].chunk_id, True
-        by_id = {view.worker_id: view for view in views}
-        chosen = [(chunk, choose_surplus(chunk, by_id)) for chunk in chunks]
-        changed = [struck(chunk, name, is_proven=False) for chunk, name in chosen if name is not None]
-        self._trimmed += sum(self._store.replace_chunks(changed))
+            is_fruitless, self._is_fruitless, self._after = self._is_fruitless, False, ""
+            return Progress.THROTTLED if is_fruitless else Progress.IDLE
+        views = {view.worker_id: view for view in self._membership.workers()}
+        chosen = [(chunk, choose_surplus(chunk, views)) for chunk in chunks]
+        count = sum(
+            self._store.replace_chunks([struck(chunk, name, is_proven=False) for chunk, name in chosen if name])
+        )
+        self._after, self._is_fruitless = chunks[-1].chunk_id, not count
+        self._trimmed += count
         return Progress.BUSY
 
     def describe(self) -> Mapping[str, Any]:

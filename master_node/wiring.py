@@ -53,15 +53,15 @@ def build_master(config: Config, master_id: str) -> Service:
     settings = config.master
     election = Election(master_id, store, clock, settings.lease_seconds)
     roster = Roster(config, lambda: load_config(config.home), log)
-    membership = Membership(store, clock, settings, election.clock_seconds, roster.worker_ids)
+    membership = Membership(store, clock, settings, election.seen_clock_seconds, roster.worker_ids)
     committer = Committer(store, election, settings, clock)
     workers = WorkerClient(pool, timeout_seconds=ORDER_TIMEOUT_SECONDS)
     copier = Copier(workers, settings, clock)
     jobs: list[Job] = [
-        Strike(store, membership, clock, log),
+        Strike(store, membership, log),
         Repair(store, membership, election, clock, log, copier, rng),
-        Trim(store, membership, clock),
-        Release(store, membership, election, workers, clock, log, copier),
+        Trim(store, membership),
+        Release(store, membership, election, workers, log, copier),
         Inventory(store, membership, election, workers, settings, clock, log),
         Drain(store, membership, election, clock, log, copier, rng),
         Rebalance(store, membership, election, settings, clock, log, copier, rng),
@@ -105,6 +105,7 @@ def build_master(config: Config, master_id: str) -> Service:
 
     def stop() -> None:
         runner.stop()
+        copier.stop()
         watch.stop()
         pool.close()
         store.close()

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.chaos.running import Scenario, run_scenario
+from tests.chaos.running import HEAL_SECONDS, Scenario, run_scenario
 from tests.chaos.scenarios import SCENARIOS
 
 GOOD, BROKEN, SKIPPED = 0, 1, 3
@@ -29,7 +29,13 @@ def main(arguments: list[str]) -> int:
 def _run(scenario: Scenario, options: argparse.Namespace) -> int:
     home = Path(tempfile.mkdtemp(prefix="dfs_chaos_", dir=options.folder))
     report = run_scenario(
-        scenario, home, seconds=options.seconds, seed=options.seed, is_quick=options.quick, is_quiet=False
+        scenario,
+        home,
+        seconds=options.seconds,
+        seed=options.seed,
+        is_quick=options.quick,
+        is_quiet=False,
+        heal_seconds=options.deadline,
     )
     print(report.to_text())
     (home / "report.json").write_text(report.to_json(), encoding="utf-8")
@@ -45,6 +51,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description="Do harm to a cluster and check it.")
     parser.add_argument("--scenario", choices=SCENARIOS, default="all", metavar="NAME", help="see --list")
     parser.add_argument("--seconds", type=float, help="how long faults go on; default: the scenario's own")
+    parser.add_argument("--deadline", type=float, default=HEAL_SECONDS, help="seconds in which all must be healed")
     parser.add_argument("--seed", type=int, default=0, help="which faults come when; clients' timing is not repeated")
     parser.add_argument("--quick", action="store_true", help="short timings, as in the tests, not the defaults")
     parser.add_argument("--list", action="store_true", help="print the scenarios")

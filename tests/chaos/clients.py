@@ -12,7 +12,7 @@ import requests
 from tests.chaos.checker import opened_store
 from tests.chaos.faults import Kill, the_gateway
 from tests.chaos.manifest import Change, Content, Outcome, make_content
-from tests.chaos.running import HEAL_SECONDS, Run, Scenario
+from tests.chaos.running import Run, Scenario
 from tests.support.client import some_bytes
 from tests.support.cluster import TestCluster
 from tests.support.threads import run_together
@@ -141,7 +141,7 @@ def change_while_away(run: Run) -> None:
 
     run.report.numbers["stale chunk files on its disk"] = len(stale())
     try:
-        wait_until(lambda: not stale(), "the returned worker has freed what is gone", HEAL_SECONDS)
+        wait_until(lambda: not stale(), "the returned worker has freed what is gone", run.heal_seconds)
     except AssertionError:
         run.report.violation(f"{len(stale())} chunk files of deleted or overwritten files are still there")
 
@@ -162,8 +162,8 @@ def come_and_go(run: Run) -> None:
     gone = Kill(run.cluster, lambda: [victim], "a worker gone for longer than the grace")
     run.strike(gone)
     with opened_store(run.cluster) as store:
-        wait_until(lambda: store.owed().chunks, "its replicas are struck", HEAL_SECONDS)
-        wait_until(lambda: not store.owed().chunks, "its replicas are made again", HEAL_SECONDS)
+        wait_until(lambda: store.owed().chunks, "its replicas are struck", run.heal_seconds)
+        wait_until(lambda: not store.owed().chunks, "its replicas are made again", run.heal_seconds)
     run.heal(gone)
     surplus = sum(map(len, _all_files(run.cluster).values())) - sum(map(len, before.values()))
     run.report.numbers["copies too many when it returned"] = surplus
@@ -179,7 +179,7 @@ def _wait_for_state(run: Run, worker_id: str, state: str) -> None:
         workers = run.cluster.state().get("workers", [])
         return any(worker["worker_id"] == worker_id and worker["state"] == state for worker in workers)
 
-    wait_until(is_so, f"{worker_id} is {state}", HEAL_SECONDS)
+    wait_until(is_so, f"{worker_id} is {state}", run.heal_seconds)
 
 
 CLIENT_SCENARIOS = (

@@ -36,8 +36,7 @@ class Kill:
         return f"killed {', '.join(self._victims)}"
 
     def heal(self) -> None:
-        for victim in self._victims:
-            self._cluster.restart(victim)
+        self._cluster.restart(*self._victims)
         self._victims = []
 
 
@@ -73,16 +72,17 @@ class RefuseSpace:
 
     def strike(self) -> str:
         self._victims = list(self._choose())
-        for victim in self._victims:
-            self._cluster.kill(victim)
-            self._cluster.restart(victim, {"DFS_WORKER_RESERVE_BYTES": str(2**60)})
+        self._restart({"DFS_WORKER_RESERVE_BYTES": str(2**60)})
         return f"no space on {', '.join(self._victims)}"
 
     def heal(self) -> None:
+        self._restart({})
+        self._victims = []
+
+    def _restart(self, variables: dict[str, str]) -> None:
         for victim in self._victims:
             self._cluster.kill(victim)
-            self._cluster.restart(victim)
-        self._victims = []
+        self._cluster.restart(*self._victims, variables=variables)
 
 
 def some_workers(cluster: TestCluster, rng: random.Random, count: int) -> Callable[[], list[str]]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import statistics
+import time
+
 from tests.chaos.checker import opened_store
 from tests.chaos.disks import FlipBits
 from tests.chaos.faults import Fault, Kill, Pause, RefuseSpace, some_masters, some_workers, the_gateway, the_leader
+from tests.chaos.manifest import make_content
 from tests.chaos.running import Lane, Run, Scenario
 
 
@@ -41,6 +45,32 @@ def pause_nodes(run: Run) -> None:
         run.drive([Lane(workers, hold=(1.0, 8.0), calm=(1.0, 3.0)), Lane(masters, hold=(2.0, 8.0), calm=(3.0, 8.0))])
 
 
+def slow_third(run: Run) -> None:
+    """One worker stands still: a write, which needs two of three, takes at most twice its healthy median."""
+    count = 15 if run.is_quick else 100
+    content = make_content(4 * run.chunk_size, "slow third")
+    body = content.read()
+
+    def median(name: str) -> float:
+        seconds = []
+        for number in range(count):
+            begin = time.monotonic()
+            run.put(f"{name}/{number}", content, body)
+            seconds.append(time.monotonic() - begin)
+        run.report.numbers[f"median of a write, {name}"] = f"{statistics.median(seconds) * 1000:.1f} ms"
+        run.report.numbers[f"slowest write, {name}"] = f"{max(seconds) * 1000:.1f} ms"
+        return statistics.median(seconds)
+
+    median("warming up")
+    healthy = median("healthy")
+    pause = Pause(run.cluster, some_workers(run.cluster, run.rng, 1), "one worker paused")
+    run.strike(pause)
+    paused = median("one worker paused")
+    run.heal(pause)
+    if not run.is_quick:
+        run.require(paused <= 2 * healthy, f"with a worker paused a write took {paused / healthy:.1f} times as long")
+
+
 def everything(run: Run) -> None:
     """Kills of one and two workers and of masters, flipped bits, full disks, pauses, in any order and mixture."""
     cluster, rng = run.cluster, run.rng
@@ -66,5 +96,6 @@ KILL_SCENARIOS = (
     Scenario("kill-workers", "1", "one, then two workers are killed every few seconds", kill_workers),
     Scenario("kill-masters", "2", "the leader, two of three masters and the gateway are killed", kill_masters),
     Scenario("pauses", "8", "workers and the leader stand still for a while", pause_nodes),
+    Scenario("slow-third", "8", "a write does not wait for a worker that stands still", slow_third),
     Scenario("all", "1, 2, 5, 7, 8", "ten minutes of everything at once", everything, seconds=600.0),
 )

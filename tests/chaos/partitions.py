@@ -27,7 +27,8 @@ class Partition:
         self._ways = list(self._choose())
         for sender, receiver in self._ways:
             self._network.cut(sender, receiver)
-        return f"cut {', '.join(f'{sender} to {receiver}' for sender, receiver in self._ways)}"
+        senders, receivers = (sorted({way[end] for way in self._ways}) for end in (0, 1))
+        return f"{self.name}: nothing goes from {', '.join(senders)} to {', '.join(receivers)}"
 
     def heal(self) -> None:
         for sender, receiver in self._ways:

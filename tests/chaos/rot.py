@@ -11,7 +11,7 @@ from tests.chaos.checker import opened_store
 from tests.chaos.disks import all_chunks, cut, empty_disk, flip_bit, intact_replicas, is_intact
 from tests.chaos.faults import Kill
 from tests.chaos.plain_copy import plain_copy_rate
-from tests.chaos.running import HEAL_SECONDS, Run, Scenario
+from tests.chaos.running import Run, Scenario
 from tests.support.cluster import MIB, TestCluster
 from tests.support.waiting import wait_until
 
@@ -58,7 +58,7 @@ def _wait_until_set_aside(run: Run, bad: list[tuple[str, str]]) -> None:
         return [pair for pair in bad if pair[1] not in quarantined[pair[0]]]
 
     try:
-        wait_until(lambda: not missed(), "the scrub has found every damaged replica", HEAL_SECONDS)
+        wait_until(lambda: not missed(), "the scrub has found every damaged replica", run.heal_seconds)
     except AssertionError:
         run.report.violation(f"the scrub did not find {len(missed())} of {len(bad)} damaged replicas")
     run.report.numbers["seconds until the scrub had found all"] = round(time.monotonic() - begin, 1)
@@ -104,9 +104,9 @@ def refill_a_disk(run: Run) -> None:
         run.report.numbers["chunk files lost"] = empty_disk(run.cluster, victim)
         run.heal(kill)
         begin = time.monotonic()
-        wait_until(lambda: store.owed().chunks, "the loss is noticed", HEAL_SECONDS)
+        wait_until(lambda: store.owed().chunks, "the loss is noticed", run.heal_seconds)
         noticed = time.monotonic()
-        wait_until(lambda: not store.owed().chunks, "all chunks have their replicas again", 10 * HEAL_SECONDS)
+        wait_until(lambda: not store.owed().chunks, "all chunks have their replicas again", 10 * run.heal_seconds)
     healed = missing / (time.monotonic() - noticed)
     run.report.numbers |= {
         "MiB lost": round(missing / MIB),
@@ -131,7 +131,7 @@ def lose_two_workers(run: Run) -> None:
         kill = Kill(run.cluster, lambda: victims, "two workers killed")
         run.strike(kill)
         _watch_the_order(run, left)
-        wait_until(lambda: not store.owed().chunks, "all chunks have three replicas again", HEAL_SECONDS)
+        wait_until(lambda: not store.owed().chunks, "all chunks have three replicas again", run.heal_seconds)
     run.report.numbers["seconds until three replicas again"] = round(time.monotonic() - run.calm_since, 1)
     run.heal(kill)
 
@@ -141,7 +141,7 @@ def _watch_the_order(run: Run, left: dict[str, int]) -> None:
     alive = [name for name in run.cluster.workers if run.cluster.is_running(name)]
     once = [chunk_id for chunk_id, copies in left.items() if copies == 1]
     twice = [chunk_id for chunk_id, copies in left.items() if copies == 2]
-    early, give_up_at = 0, time.monotonic() + HEAL_SECONDS
+    early, give_up_at = 0, time.monotonic() + run.heal_seconds
     while True:
         # First the thirds: a chunk that is still single afterwards was so when the third was made.
         thirds = len(_with_copies(run.cluster, alive, twice, 3))

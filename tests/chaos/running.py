@@ -88,6 +88,7 @@ class Run:
     rng: random.Random
     seconds: float
     is_quick: bool
+    heal_seconds: float
     calm_since: float = field(default_factory=time.monotonic)
     _deleted: dict[str, Content] = field(default_factory=dict)
 
@@ -97,16 +98,20 @@ class Run:
 
     def settle(self) -> None:
         """Wait until nothing is left to heal."""
-        wait_until_healed(self.cluster, self.report, time.monotonic(), HEAL_SECONDS)
+        wait_until_healed(self.cluster, self.report, time.monotonic(), self.heal_seconds)
 
     def store(self, path: str, size: int) -> dict[str, Any]:
         """Put a file that the manifest knows, while nothing is wrong; returns its JSON."""
         content = make_content(size, f"{path} {self.rng.random()}")
+        return self.put(path, content, content.read())
+
+    def put(self, path: str, content: Content, body: bytes) -> dict[str, Any]:
+        """As `store`, with a content that is at hand."""
         change = Change("create", ((path, content),))
         self.manifest.begin(change)
-        file = self.client.stored(path, content.read())
+        file = self.client.stored(path, body)
         self.manifest.end(change, Outcome.ACKNOWLEDGED)
-        self.report.count("create: acknowledged", written=size)
+        self.report.count("create: acknowledged", written=len(body))
         return file
 
     def store_many(self, prefix: str, count: int, size: int) -> list[dict[str, Any]]:
@@ -163,11 +168,12 @@ class Run:
 
 
 class Lane:
-    """Faults of which never two are about at a time; which comes next is left to chance."""
+    """Faults of which never two are about at a time; all come once, in a random order, before any comes again."""
 
     def __init__(self, faults: Sequence[Fault], hold: tuple[float, float], calm: tuple[float, float]) -> None:
         """hold: least and most seconds from strike to heal; calm: from there to the next strike."""
-        self._faults = faults
+        self._faults = list(faults)
+        self._next: list[Fault] = []
         self._hold = hold
         self._calm = calm
         self._active: Fault | None = None
@@ -177,7 +183,9 @@ class Lane:
         if time.monotonic() < self._due:
             return
         if self._active is None:
-            self._active = run.rng.choice(self._faults)
+            if not self._next:
+                self._next = run.rng.sample(self._faults, len(self._faults))
+            self._active = self._next.pop()
             run.strike(self._active)
             self._due = time.monotonic() + run.rng.uniform(*self._hold)
         else:
@@ -199,6 +207,7 @@ def run_scenario(
     seed: int = 0,
     is_quick: bool = False,
     is_quiet: bool = True,
+    heal_seconds: float = HEAL_SECONDS,
 ) -> Report:
     """Run it in the folder `home`; the cluster is stopped afterwards. Raises only what prevents a run or a check."""
     report = Report(scenario.name, seed, is_quiet=is_quiet)
@@ -214,7 +223,7 @@ def run_scenario(
         _running(cluster),
     ):
         client = GatewayClient(cluster.base_url, cluster.client_headers)
-        run = Run(cluster, client, manifest, report, rng, seconds or scenario.seconds, is_quick)
+        run = Run(cluster, client, manifest, report, rng, seconds or scenario.seconds, is_quick, heal_seconds)
         scenario.run(run)
         check_everything(run)
     return report
@@ -224,8 +233,8 @@ def check_everything(run: Run) -> None:
     """After the last fault: all nodes back, every path right, every chunk healed within the promised time."""
     run.cluster.restart_ended()
     run.report.say("every node is back; what was acknowledged is read")
-    read_back(run.client, run.manifest, run.report, HEAL_SECONDS)
-    wait_until_healed(run.cluster, run.report, run.calm_since, HEAL_SECONDS)
+    read_back(run.client, run.manifest, run.report, run.heal_seconds)
+    wait_until_healed(run.cluster, run.report, run.calm_since, run.heal_seconds)
     run.report.numbers["operations acknowledged"] = run.manifest.acknowledged
     run.report.numbers["operations whose answer was lost"] = run.manifest.lost
 

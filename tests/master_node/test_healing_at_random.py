@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from common.errors import DFSError, NotEnoughWorkers
+from common.errors import DFSError
 from master_node import pipeline
 from master_node.model import File
 from master_node.store.sqlite import SqliteStore
@@ -82,7 +82,7 @@ class Chaos:
             return
         path = f"file {self.rng.randrange(12)}"
         factor = self.rng.choice([1, 2, 3, 3, 3])
-        with contextlib.suppress(NotEnoughWorkers):
+        with contextlib.suppress(DFSError):
             self.files[path] = self.cluster.put(path, self.rng.randrange(1, 4), factor, missing=int(factor == 3))
 
     def delete(self) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from common.errors import MetadataUnavailable
+from master_node.model import Lease
+from master_node.store.base import MetadataStore
 from master_node.watch import Watch
 from tests.support.logs import Events, recording_log
 from tests.support.masters import ChunkHosts, ManualClock, Master
 from tests.support.metadata import make_heartbeat
+from tests.support.rosters import make_roster
 from tests.support.waiting import wait_until
 
 
@@ -40,10 +43,10 @@ def slow(store: object) -> Iterator[SlowStore]:
     slow.may_read_lease.set()
 
 
-def watched(slow: SlowStore) -> tuple[Watch, Master, Events]:
+def watched(slow: object, on_change: Callable[[], None] = lambda: None) -> tuple[Watch, Master, Events]:
     master = Master("master_1", slow, ManualClock(), ChunkHosts())  # type: ignore[arg-type]
     log, events = recording_log()
-    return Watch(master.election, master.membership, log, 0.01), master, events
+    return Watch(master.election, master.membership, make_roster(), on_change, log, 0.01), master, events
 
 
 def test_the_heartbeat_table_is_seen_while_the_election_waits_for_the_database(slow: SlowStore) -> None:
@@ -75,3 +78,47 @@ def test_the_log_says_once_that_the_database_is_lost_and_once_that_it_is_back(sl
         ("database_back", "lease"),
         ("database_back", "workers"),
     ]
+
+
+def test_a_change_of_a_worker_s_state_is_told_and_logged_once(store: MetadataStore) -> None:
+    changes: list[str] = []
+    watch, master, events = watched(store, lambda: changes.append("change"))
+    watch.see_workers()
+    assert not changes
+    master.membership.receive("worker_1", make_heartbeat(1))
+    for _ in range(3):
+        watch.see_workers()
+    assert len(changes) == 1
+    for _ in range(50):
+        master.clock.advance(1.0)
+        watch.see_workers()
+    told = [fields["now"] for name, fields in events.entries if name == "worker_state"]
+    assert told == ["alive", "suspect", "dead", "lost"]
+    assert len(changes) == len(told)
+
+
+def test_the_leader_asks_for_an_inventory_of_a_dead_worker_once(store: MetadataStore) -> None:
+    watch, master, _ = watched(store)
+    watch.step_election()
+    master.membership.receive("worker_1", make_heartbeat(1))
+    store.finish_inventory("worker_1", 1)
+    watch.see_workers()
+    assert store.list_workers()[0].is_reconciled
+    for _ in range(30):
+        master.clock.advance(1.0)
+        watch.step_election()
+        watch.see_workers()
+    (record,) = store.list_workers()
+    assert (record.inventory_wanted, record.inventory_done, record.is_reconciled) == (2, 1, False)
+
+
+def test_a_master_that_follows_asks_for_no_inventory(store: MetadataStore) -> None:
+    assert store.swap_lease(None, Lease("master_9", 1, 0, 0.0))
+    watch, master, _ = watched(store)
+    master.membership.receive("worker_1", make_heartbeat(1))
+    store.finish_inventory("worker_1", 1)
+    for _ in range(30):
+        master.clock.advance(1.0)
+        watch.see_workers()
+    assert master.membership.workers()[0].state == "dead"
+    assert store.list_workers()[0].is_reconciled

@@ -136,12 +136,15 @@ class TestCluster:
     def resume(self, node_id: str) -> None:
         os.killpg(self.node(node_id).process.pid, signal.SIGCONT)
 
-    def restart(self, node_id: str, variables: Mapping[str, str] | None = None) -> None:
-        """Start a node that has ended, and wait until it answers. variables: of its environment, this time."""
-        assert not self.is_running(node_id), f"{node_id} still runs"
-        with self._environment(variables):
-            node = self._cluster.start_node(node_id)
-        wait_until(lambda: _is_healthy(node), f"{node_id} answers", READY_SECONDS)
+    def restart(self, *node_ids: str, variables: Mapping[str, str] | None = None) -> None:
+        """Start nodes that have ended, all at once, and wait until they answer. variables: of their environment."""
+        started = []
+        for node_id in node_ids:
+            assert not self.is_running(node_id), f"{node_id} still runs"
+            with self._environment(variables):
+                started.append(self._cluster.start_node(node_id))
+        for node in started:
+            wait_until(lambda node=node: _is_healthy(node), f"{node.node_id} answers", READY_SECONDS)  # type: ignore[misc]
 
     def node(self, node_id: str) -> RunningNode:
         return next(node for node in self._cluster.nodes if node.node_id == node_id)
@@ -151,11 +154,10 @@ class TestCluster:
 
     def restart_ended(self) -> None:
         """Bring back every node that a test has ended or paused."""
-        for node in list(self._cluster.nodes):
+        for node in self._cluster.nodes:
             if node.process.poll() is None:
                 os.killpg(node.process.pid, signal.SIGCONT)
-            else:
-                self.restart(node.node_id)
+        self.restart(*[node.node_id for node in self._cluster.nodes if node.process.poll() is not None])
         self.wait_until_complete()
 
     def peak_bytes(self, node_id: str) -> int:

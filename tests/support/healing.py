@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from common import records
 from common.errors import ChunkCorrupt, ChunkMissing, DiskFull, PeerUnreachable, StaleEpoch
 from common.records import Heartbeat, StoredChunk
 from common.settings import MasterSettings
@@ -19,15 +20,15 @@ from master_node.garbage import GarbageCollector
 from master_node.jobs import Job, Progress
 from master_node.lost import Strike
 from master_node.model import Chunk, File
-from master_node.rebalance import Rebalance
+from master_node.rebalance import FILE_BYTES, Rebalance
 from master_node.release import Release
 from master_node.repair import Repair
-from master_node.replicas import promised, released, struck
+from master_node.replicas import promised, struck
 from master_node.store.base import Holding, MetadataStore
 from master_node.trim import Trim
 from tests.support.logs import recording_log
 from tests.support.masters import ManualClock, Master, commit_request, url_of
-from tests.support.metadata import CHUNK_SIZE, make_heartbeat
+from tests.support.metadata import CHUNK_SIZE, make_heartbeat, stored
 
 FIVE = tuple(f"worker_{number}" for number in range(1, 6))
 CAPACITY = 1000 * CHUNK_SIZE
@@ -38,6 +39,7 @@ class Disks:
 
     def __init__(self) -> None:
         self.chunks: dict[str, dict[str, bool]] = {name: {} for name in FIVE}
+        self.sizes: dict[str, int] = {}
         self.silent: set[str] = set()
         self.full: set[str] = set()
         # What a worker finds out about its own disk, and tells the masters.
@@ -82,7 +84,7 @@ class Disks:
                 raise DiskFull("no room")
             source = self._names[source_url]
             if source in self.silent:
-                raise PeerUnreachable("no answer", peer=source_url.partition("://")[2])
+                raise PeerUnreachable("no answer", source=source_url)
             self._read(source, chunk_id)
             self.chunks[name][chunk_id] = True
             self.copied.append((chunk_id, name))
@@ -117,7 +119,7 @@ class Disks:
     def _reach(self, url: str) -> str:
         name = self._names[url]
         if name in self.silent:
-            raise PeerUnreachable("no answer", peer=url.partition("://")[2])
+            raise PeerUnreachable("no answer")
         return name
 
     def _carry_out(self, order: Callable[[], None], *, may_wait: bool) -> None:
@@ -158,9 +160,9 @@ class Healer(Master):
         self.repair = Repair(store, membership, election, clock, log, copier, rng)
         self.drain = Drain(store, membership, election, clock, log, copier, rng)
         self.rebalance = Rebalance(store, membership, election, settings, clock, log, copier, rng)
-        self.strike = Strike(store, membership, clock, log)
-        self.trim = Trim(store, membership, clock)
-        self.release = Release(store, membership, election, disks, clock, log, copier)  # type: ignore[arg-type]
+        self.strike = Strike(store, membership, log)
+        self.trim = Trim(store, membership)
+        self.release = Release(store, membership, election, disks, log, copier)  # type: ignore[arg-type]
         self.jobs: list[Job] = [
             self.strike,
             self.repair,
@@ -208,16 +210,27 @@ class HealingCluster:
         """Store a file; on: the workers, else as placed. missing: so many replicas are not made."""
         opened = self.leader.uploads.open(path, factor, chunks)
         request = commit_request(path, chunks, recorded=0)
-        stored = []
+        made = []
         for chunk, placement in zip(request.chunks, opened.placements, strict=True):
-            names = tuple(on) or tuple(target.worker_id for target in placement.targets[: factor - missing])
-            names = tuple(name for name in names if name not in self.down) or names
-            stored.append(StoredChunk(chunk.index, chunk.size_bytes, chunk.checksum, names))
+            placed = [target.worker_id for target in placement.targets if target.worker_id not in self.down]
+            names = tuple(on or placed[: factor - missing])
+            made.append(StoredChunk(chunk.index, chunk.size_bytes, chunk.checksum, names))
+            one = records.chunk_id(opened.upload_id, chunk.index)
+            self.disks.sizes[one] = chunk.size_bytes + FILE_BYTES
             for name in names:
-                self.disks.chunks[name][f"{opened.upload_id}-{chunk.index:08x}"] = True
-        file, _ = self.leader.committer.commit(opened.upload_id, replace(request, chunks=tuple(stored)))
+                self.disks.chunks[name][one] = True
+        file, _ = self.leader.committer.commit(opened.upload_id, replace(request, chunks=tuple(made)))
         self.live.add(opened.upload_id)
         return file
+
+    def put_open(self, upload_id: str, names: Sequence[str]) -> str:
+        """Record the first chunk of an open upload on these workers; returns its id."""
+        self.leader.uploads.record(upload_id, [stored(0, tuple(names))], 0, 0)
+        one = records.chunk_id(upload_id, 0)
+        self.disks.sizes[one] = CHUNK_SIZE + FILE_BYTES
+        for name in names:
+            self.disks.chunks[name][one] = True
+        return one
 
     def delete(self, file: File) -> None:
         found = self.store.find_file(file.file_id)
@@ -268,10 +281,10 @@ class HealingCluster:
         return job.work(epoch)
 
     def run(self, *jobs: Job, units: int = 500) -> None:
-        """These jobs, or all of the leader's, until each is idle."""
+        """These jobs, or all of the leader's, until each has nothing to do, or nothing that can be done."""
         for job in jobs or self.leader.jobs:
             for _ in range(units):
-                if self.work(job) is Progress.IDLE:
+                if self.work(job) is not Progress.BUSY:
                     break
 
     def heal(self, rounds: int = 60, seconds: float = 5.0) -> None:
@@ -336,13 +349,14 @@ class HealingCluster:
         self.store.replace_chunks([after for before, after in changed if after is not before])
 
     def _heartbeat(self, name: str) -> Heartbeat:
-        held = len(self.disks.chunks[name])
+        held = self.disks.chunks[name]
+        used = sum(self.disks.sizes[one] for one in held)
         number = int(name.rpartition("_")[2])
         return replace(
-            make_heartbeat(number, zone=self.zones[name], free_bytes=CAPACITY - held * CHUNK_SIZE),
+            make_heartbeat(number, zone=self.zones[name], free_bytes=CAPACITY - used),
             capacity_bytes=CAPACITY,
-            used_bytes=held * CHUNK_SIZE,
-            chunk_count=held,
+            used_bytes=used,
+            chunk_count=len(held),
             incarnation=str(self.incarnations[name]),
         )
 
@@ -358,8 +372,3 @@ class HealingCluster:
 def _versions(file: File) -> list[model.Version]:
     present = [file.version] if file.version is not None else []
     return present + [old.version for old in file.old_versions]
-
-
-def forgotten(chunk: Chunk, worker_id: str) -> Chunk:
-    """The record without any word of a worker, as if it had never been told."""
-    return released(struck(chunk, worker_id, is_proven=False), worker_id)

@@ -98,7 +98,9 @@ class Master:
         self.urls = {f"worker_{number}": make_heartbeat(number).url for number in range(1, 6)}
         self.configured = {f"worker_{number}" for number in range(1, 6)}
         self.election = Election(name, watched, clock, lease_seconds or settings.lease_seconds)
-        self.membership = Membership(watched, clock, settings, self.election.clock_seconds, lambda: self.configured)
+        self.membership = Membership(
+            watched, clock, settings, self.election.seen_clock_seconds, lambda: self.configured
+        )
         self.uploads = Uploads(store, self.membership, self.election, CLUSTER, clock, rng, lambda: self.configured)
         self.committer = Committer(store, self.election, settings, clock)
         self.catalog = Catalog(store, self.membership, self.election, settings, clock, rng)
