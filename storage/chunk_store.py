@@ -269,12 +269,13 @@ class ChunkStore:
             return self._usage(free_on_disk)
 
     def _usage(self, free_on_disk: int) -> Usage:
-        used = self._used_bytes + self._quarantine.used_bytes
+        # Never below zero: files that were put here by hand were not counted, and are when they go.
+        used = max(0, self._used_bytes) + self._quarantine.used_bytes
         capacity = used + max(0, free_on_disk - self._reserve_bytes)
         if self._capacity_bytes:
             capacity = min(capacity, self._capacity_bytes)
         free = max(0, capacity - used - self._incoming_bytes)
-        return Usage(capacity, used, free, self._chunk_count, self._quarantine.count)
+        return Usage(capacity, used, free, max(0, self._chunk_count), self._quarantine.count)
 
     @contextlib.contextmanager
     def _room_for(self, size_bytes: int) -> Iterator[None]:
