@@ -45,14 +45,17 @@ def intact_replicas(cluster: TestCluster, chunk: Chunk) -> dict[str, Path]:
     return {name: files[name] for name in chunk.replicas if name in files and is_intact(files[name], chunk.checksum)}
 
 
-def flip_bit(path: Path, rng: random.Random) -> None:
-    """One bit of the file, anywhere in it."""
-    offset = rng.randrange(path.stat().st_size)
-    with open(path, "r+b") as file:
-        file.seek(offset)
-        byte = file.read(1)[0]
-        file.seek(offset)
-        file.write(bytes([byte ^ (1 << rng.randrange(8))]))
+def flip_bit(path: Path, rng: random.Random, checksum: str) -> None:
+    """One bit of the file, anywhere in it but in the padding, which means nothing."""
+    while True:
+        offset = rng.randrange(path.stat().st_size)
+        with open(path, "r+b") as file:
+            file.seek(offset)
+            byte = file.read(1)[0]
+            file.seek(offset)
+            file.write(bytes([byte ^ (1 << rng.randrange(8))]))
+        if not is_intact(path, checksum):
+            return
 
 
 def cut(length: Callable[[int], int]) -> Callable[[Path, random.Random], None]:
@@ -91,15 +94,15 @@ class FlipBits:
         for chunk in chunks[: 4 * self._chunks]:
             good = intact_replicas(self._cluster, chunk)
             if len(good) >= GOOD_BEFORE_DAMAGE and done < self._chunks:
-                done += self._flip_one(good)
+                done += self._flip_one(good, chunk.checksum)
         return f"flipped a bit in one replica of {done} chunks"
 
     def heal(self) -> None:
         """The workers find it, when a read or the scrub comes along."""
 
-    def _flip_one(self, good: dict[str, Path]) -> int:
+    def _flip_one(self, good: dict[str, Path], checksum: str) -> int:
         try:
-            flip_bit(good[self._rng.choice(sorted(good))], self._rng)
+            flip_bit(good[self._rng.choice(sorted(good))], self._rng, checksum)
         except FileNotFoundError:
             # Freed meanwhile: its version was overwritten or deleted.
             return 0

@@ -98,7 +98,7 @@ class Run:
 
     def settle(self) -> None:
         """Wait until nothing is left to heal."""
-        wait_until_healed(self.cluster, self.report, time.monotonic(), self.heal_seconds)
+        wait_until_healed(self.cluster, self.report, time.monotonic(), self.heal_seconds, has_time=not self.is_quick)
 
     def store(self, path: str, size: int) -> dict[str, Any]:
         """Put a file that the manifest knows, while nothing is wrong; returns its JSON."""
@@ -234,7 +234,7 @@ def check_everything(run: Run) -> None:
     run.cluster.restart_ended()
     run.report.say("every node is back; what was acknowledged is read")
     read_back(run.client, run.manifest, run.report, run.heal_seconds)
-    wait_until_healed(run.cluster, run.report, run.calm_since, run.heal_seconds)
+    wait_until_healed(run.cluster, run.report, run.calm_since, run.heal_seconds, has_time=not run.is_quick)
     run.report.numbers["operations acknowledged"] = run.manifest.acknowledged
     run.report.numbers["operations whose answer was lost"] = run.manifest.lost
 
