@@ -57,7 +57,10 @@ class Cluster:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.nodes: list[RunningNode] = []
-        self._plans = [plan for plan in _plans(config) if _is_local(plan.ip)]
+
+    @property
+    def _plans(self) -> list[_Plan]:
+        return [plan for plan in _plans(self.config) if _is_local(plan.ip)]
 
     def start(self) -> None:
         """Start every local node; raises LaunchError, with nothing left running, when a port is in use."""

@@ -39,6 +39,8 @@ from master_node.store.sqlite_schema import prepare
 
 Result = TypeVar("Result")
 BUSY_TIMEOUT_SECONDS = 10.0
+# Another master may be bringing a large database up to date: ten seconds for each million chunks.
+UPGRADE_TIMEOUT_SECONDS = 120.0
 
 
 class SqliteStore:
@@ -50,10 +52,13 @@ class SqliteStore:
         self._local = threading.local()
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._commits = GroupCommit(self._connect())
+            connection = self._connect()
+            _wait_for_locks(connection, UPGRADE_TIMEOUT_SECONDS)
+            self._commits = GroupCommit(connection)
+            self._write(lambda connection: prepare(connection, str(path)), is_one_statement=False)
+            _wait_for_locks(connection, BUSY_TIMEOUT_SECONDS)
         except sqlite3.Error as error:
             raise _unavailable(error) from error
-        self._write(lambda connection: prepare(connection, str(path)), is_one_statement=False)
 
     # --- files ---
 
@@ -336,6 +341,11 @@ class SqliteStore:
         )
         _switch_to_wal(connection)
         return connection
+
+
+def _wait_for_locks(connection: sqlite3.Connection, seconds: float) -> None:
+    """How long the connection waits while others write."""
+    connection.execute(f"PRAGMA busy_timeout = {round(1000 * seconds)}")
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:

@@ -84,7 +84,7 @@ def test_the_last_replica_is_not_struck_however_long_its_worker_is_away(cluster:
 
 def test_a_worker_that_said_goodbye_is_not_struck(cluster: HealingCluster) -> None:
     cluster.put("a", on=FIVE[:3])
-    cluster.leader.membership.receive_goodbye("worker_1")
+    cluster.leader.membership.receive_goodbye("worker_1", cluster.leader.election.clock_seconds())
     cluster.kill("worker_1")
     cluster.heal(20)
     assert cluster.disks.copied == []

@@ -26,7 +26,7 @@ class Check:
         self.requests.append(is_verifying)
         self.left = self.units
 
-    def work(self, epoch: int) -> Progress:  # noqa: ARG002
+    def work(self, epoch: int) -> Progress:
         self.left -= self.left > 0
         return Progress.BUSY if self.left else Progress.IDLE
 

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from common.records import chunk_id
+from tests.support.client import GatewayClient
+from tests.support.cluster import KIB, TestCluster, clean_environment
+from tests.support.metadata import hex_id
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.processes
 
@@ -78,12 +91,13 @@ def test_files_that_no_record_names_are_put_aside_and_then_freed(ring: TestClust
     assert client.get("kept").content == _content(0, "kept")
 
 
-def test_replicas_that_somebody_deleted_are_found_missing(ring: TestCluster, client: GatewayClient) -> None:
+def test_replicas_that_somebody_deleted_are_found_missing_and_made_again(
+    ring: TestCluster, client: GatewayClient
+) -> None:
     file = client.stored("deleted below", _content(1, "deleted below"))
-    lost = ring.chunk_files(AWAY)
-    for path in lost.values():
+    for path in ring.chunk_files(AWAY).values():
         path.unlink()
-    wait_until(lambda: not set(_chunks_counted_on(client, file, AWAY)) & set(lost), "they do not count any more", 60)
+    wait_until(lambda: _is_on_three_disks(ring, client, file), "every replica that counts is on its disk", 60)
     assert client.get("deleted below").content == _content(1, "deleted below")
 
 
@@ -96,6 +110,7 @@ def test_the_command_checks_everything_and_its_status_says_whether_something_dif
     verified = _fsck(ring, "--verify")
     assert verified.returncode == 0, verified.stdout + verified.stderr
     assert ": 0 differences" in verified.stdout
+    assert ", 0 replicas verified" not in verified.stdout
     ring.kill(AWAY)
     wait_until(lambda: _state_of(ring, AWAY) == "dead", f"{AWAY} is dead")
     differs = _fsck(ring)
@@ -120,12 +135,14 @@ def _state_of(ring: TestCluster, worker_id: str) -> str:
     return next(str(worker["state"]) for worker in ring.state()["workers"] if worker["worker_id"] == worker_id)
 
 
-def _chunks_counted_on(client: GatewayClient, file: dict[str, object], worker_id: str) -> list[str]:
-    """The chunks of a file whose records count a replica on this worker."""
-    chunks = client.call("GET", f"/files/{file['file_id']}/chunks").json()["chunks"]
-    return [
-        chunk["chunk_id"] for chunk in chunks if worker_id in {replica["worker_id"] for replica in chunk["replicas"]}
-    ]
+def _is_on_three_disks(ring: TestCluster, client: GatewayClient, file: dict[str, Any]) -> bool:
+    """Whether each chunk of the file has three replicas that count, and a file for each of them."""
+    chunks = client.call("GET", f"/files/{file['file_id']}/chunks?limit=1000").json()["chunks"]
+    counted = {
+        chunk_id(file["version_id"], chunk["index"]): {replica["worker_id"] for replica in chunk["replicas"]}
+        for chunk in chunks
+    }
+    return all(len(names) == 3 and names <= set(ring.replicas(name)) for name, names in counted.items())
 
 
 def _wait_until_clean(ring: TestCluster) -> None:

@@ -184,3 +184,19 @@ def test_a_lost_quarantine_folder_is_an_error_of_the_disk(tmp_path: Path) -> Non
     with pytest.raises(DiskFailed):
         store.put_aside([make_chunk().chunk_id])
     assert store.usage().chunk_count == 1
+
+
+def test_files_that_were_put_here_by_hand_never_make_the_counters_negative(tmp_path: Path) -> None:
+    """They were not counted when they came; a negative number would be refused by the masters, with every heartbeat."""
+    store = make_worker(tmp_path).store
+    by_hand = [make_chunk(1, number) for number in range(3)]
+    for chunk in by_hand:
+        Path(store.path(chunk.chunk_id)).write_bytes(b"something")
+    assert store.put_aside([chunk.chunk_id for chunk in by_hand[:2]]) == 2
+    assert store.delete([by_hand[2].chunk_id]) == 1
+    usage = store.usage()
+    assert usage.chunk_count == 0
+    assert usage.used_bytes >= 0
+    store.recover()
+    put(store, make_chunk())
+    assert store.usage().chunk_count == 1

@@ -9,7 +9,7 @@ import random
 import secrets
 import signal
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,14 @@ QUICK: dict[str, dict[str, Any]] = {
         "master_deadline_seconds": 5,
         "avoid_seconds": 1,
     },
-    "master": {"suspect_seconds": 1.0, "dead_seconds": 3, "lease_seconds": 0.6, "job_interval_seconds": 0.1},
+    "master": {
+        "suspect_seconds": 1.5,
+        "dead_seconds": 4,
+        "lease_seconds": 0.6,
+        "job_interval_seconds": 0.1,
+        # Tests that look at disks know where a file's replicas are.
+        "rebalance_bytes_per_second": 0,
+    },
     "worker": {"heartbeat_seconds": 0.2, "reserve_bytes": 64 * MIB},
 }
 
@@ -167,6 +174,29 @@ class TestCluster:
     def resident_bytes(self, node_id: str) -> int:
         """The memory that the node's processes have resident now, added up (VmRSS)."""
         return sum(_status_bytes(pid, "VmRSS") for pid in group_members(self.node(node_id).process.pid))
+
+    # --- the configuration ---
+
+    def add_worker(self, worker_id: str) -> None:
+        """Name another worker in config.json and start it; nothing else is started anew."""
+        self._change_workers(lambda workers: workers.update({worker_id: {"ip": LOOPBACK, "port": free_ports(1)[0]}}))
+        self.workers = (*self.workers, worker_id)
+        with self._environment():
+            self._cluster.start_node(worker_id)
+
+    def remove_worker(self, worker_id: str) -> None:
+        """Take a worker that has ended out of config.json."""
+        self._change_workers(lambda workers: workers.pop(worker_id))
+        self.workers = tuple(name for name in self.workers if name != worker_id)
+
+    def _change_workers(self, change: Callable[[dict[str, Any]], object]) -> None:
+        path = self.home / "config.json"
+        tree = json.loads(path.read_text(encoding="utf-8"))
+        change(tree["workers"])
+        path.write_text(json.dumps(tree, indent=1), encoding="utf-8")
+        with self._environment():
+            self.config = load_config(self.home)
+        self._cluster.config = self.config
 
     # --- what can be seen from outside ---
 

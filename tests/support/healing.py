@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from common import records
-from common.errors import ChunkCorrupt, ChunkMissing, DiskFull, PeerUnreachable, StaleEpoch
+from common.errors import ChunkCorrupt, ChunkMissing, DFSError, DiskFull, PeerUnreachable, StaleEpoch
 from common.records import Heartbeat, StoredChunk
 from common.settings import MasterSettings
 from master_node import model
@@ -219,7 +219,11 @@ class HealingCluster:
             self.disks.sizes[one] = chunk.size_bytes + FILE_BYTES
             for name in names:
                 self.disks.chunks[name][one] = True
-        file, _ = self.leader.committer.commit(opened.upload_id, replace(request, chunks=tuple(made)))
+        try:
+            file, _ = self.leader.committer.commit(opened.upload_id, replace(request, chunks=tuple(made)))
+        except DFSError:
+            self.leader.uploads.abort(opened.upload_id)
+            raise
         self.live.add(opened.upload_id)
         return file
 
@@ -341,7 +345,8 @@ class HealingCluster:
                 found.append(f"{chunk} is not settled")
         for name, held in self.disks.chunks.items():
             found += [f"{name} has a bad {chunk_id}" for chunk_id, is_good in held.items() if not is_good]
-            found += [f"{name} lacks or has {chunk_id}" for chunk_id in named[name] ^ set(held)]
+            found += [f"{name} lacks {chunk_id}" for chunk_id in named[name] - set(held)]
+            found += [f"{name} has {chunk_id} and no record says so" for chunk_id in set(held) - named[name]]
         return found
 
     def _change(self, chunks: Sequence[Chunk], change: Callable[[Chunk], Chunk]) -> None:
