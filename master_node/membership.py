@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from common.clock import Clock
 from common.errors import WorkerUnknown
@@ -57,9 +57,12 @@ class WorkerView:
 
 @dataclass(frozen=True)
 class _Sighting:
+    """is_ahead: the last look at the table has shown a lower count."""
+
     heartbeat_count: int
     seen_at: float
     is_heartbeat: bool
+    is_ahead: bool = False
 
 
 class Membership:
@@ -120,8 +123,13 @@ class Membership:
                     self._sightings[record.worker_id] = _Sighting(record.heartbeat_count, now, False)
                 elif record.heartbeat_count > seen.heartbeat_count:
                     self._sightings[record.worker_id] = _Sighting(record.heartbeat_count, received_at, True)
-                elif record.heartbeat_count < seen.heartbeat_count:
+                elif record.heartbeat_count < seen.heartbeat_count and not seen.is_ahead:
+                    # The table was read before a heartbeat that came here.
+                    self._sightings[record.worker_id] = replace(seen, is_ahead=True)
                     continue
+                elif record.heartbeat_count < seen.heartbeat_count:
+                    # Or its row began anew: it was forgotten and is back, or the database is an older one.
+                    self._sightings[record.worker_id] = replace(seen, heartbeat_count=record.heartbeat_count)
                 self._records[record.worker_id] = record
 
     def receive_goodbye(self, worker_id: str, clock_seconds: float) -> None:
