@@ -230,7 +230,6 @@ class _Walk:
     worker_id: str
     incarnation: str
     wanted: int
-    is_empty: bool
     url: str
     after: str = ""
     folder: int | None = None
@@ -244,8 +243,7 @@ class _Walk:
         self.after, self.tries = after, 0
 
     def begin_disk(self) -> None:
-        # What comes to an empty disk from now on is part of an upload or an order, and recorded as such.
-        self.after, self.tries, self.folder = "", 0, INVENTORY_FOLDERS if self.is_empty else 0
+        self.after, self.tries, self.folder = "", 0, 0
 
     def next_folder(self) -> None:
         self.after, self.tries, self.folder = "", 0, (self.folder or 0) + 1
@@ -283,7 +281,6 @@ def _begin(view: WorkerView) -> _Walk:
         view.worker_id,
         heartbeat.incarnation,
         view.record.inventory_wanted,
-        is_empty=heartbeat.chunk_count == 0,
         url=view.url,
     )
 
