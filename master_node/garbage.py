@@ -29,7 +29,6 @@ from master_node.store.base import MetadataStore
 
 BATCH_CHUNKS = 500
 RETRY_SECONDS = 30.0
-SECOND_LOOK_SECONDS = 60.0
 # How long the document of a committed upload answers repeated commits.
 COMMITTED_KEPT_SECONDS = 300.0
 
@@ -131,7 +130,9 @@ class GarbageCollector:
         upload = self._store.find_upload(version_id)
         if upload is not None:
             self._committer.mark_committed(upload, file.file_id)
-        if self._free_recorded_chunks(version_id, epoch):
+        # A late replica may still be arriving at a worker that is told to free it: its record stays for another time.
+        is_arriving = upload is not None and now - upload.last_activity_at < model.ARRIVAL_SECONDS
+        if self._free_recorded_chunks(version_id, is_arriving, epoch):
             self._change_file(file.file_id, lambda present: model.without_version(present, version_id))
             self._freed_versions += 1
             self._freed_bytes += old.version.size_bytes
@@ -146,28 +147,32 @@ class GarbageCollector:
             if file is None or self._store.replace_file(change(file)):
                 return
 
-    def _free_recorded_chunks(self, version_id: str, epoch: int) -> bool:
-        """Free all chunks of a version and their records; False when some worker could not be told."""
+    def _free_recorded_chunks(self, version_id: str, is_arriving: bool, epoch: int) -> bool:
+        """Free all chunks of a version and their records; False when some worker could not be told.
+
+        is_arriving: replicas that were late may come yet.
+        """
         start, is_complete = 0, True
         while chunks := self._store.list_chunks(version_id, start, BATCH_CHUNKS):
             start = chunks[-1].index + 1
-            is_complete &= self._free_batch(chunks, epoch)
+            is_complete &= self._free_batch(chunks, is_arriving, epoch)
         return is_complete
 
-    def _free_batch(self, chunks: Sequence[Chunk], epoch: int) -> bool:
+    def _free_batch(self, chunks: Sequence[Chunk], is_arriving: bool, epoch: int) -> bool:
         """Free these chunks, but for those that are just being copied; False where something is left."""
         claimed = self._claims.claim(chunk.chunk_id for chunk in chunks)
         try:
-            is_all = self._free_claimed([chunk for chunk in chunks if chunk.chunk_id in claimed], epoch)
+            is_all = self._free_claimed([chunk for chunk in chunks if chunk.chunk_id in claimed], is_arriving, epoch)
         finally:
             self._claims.give_back(claimed)
         return is_all and len(claimed) == len(chunks)
 
-    def _free_claimed(self, chunks: Sequence[Chunk], epoch: int) -> bool:
+    def _free_claimed(self, chunks: Sequence[Chunk], is_arriving: bool, epoch: int) -> bool:
         recorded = _holders(chunks)
         # All workers are told, in case one holds what no record names; those that are recorded must confirm.
         told = self._tell(recorded | set(self._membership.targets()), [chunk.chunk_id for chunk in chunks], epoch)
-        left = [_still_held(chunk, recorded - told) for chunk in chunks]
+        silent = recorded - told
+        left = [_still_held(chunk, silent.union(chunk.doubtful) if is_arriving else silent) for chunk in chunks]
         # A record that another job changed meanwhile stays as it is, and is seen again at the next try.
         is_gone = self._store.delete_chunks([chunk for chunk in left if not chunk.doubtful])
         self._store.replace_chunks([replace(chunk, revision=chunk.revision + 1) for chunk in left if chunk.doubtful])
@@ -191,7 +196,7 @@ class GarbageCollector:
             self._log.info("upload_collected", upload_id=upload.upload_id, chunks=upload.placed_count)
         else:
             # A worker may still be writing a chunk that was under way at the abort: everything is ordered twice.
-            self._put_off(replace(upload, is_collected=True, recorded_bytes=0), now + SECOND_LOOK_SECONDS)
+            self._put_off(replace(upload, is_collected=True, recorded_bytes=0), now + model.ARRIVAL_SECONDS)
 
     def _free_placed(self, upload: Upload, start: int, end: int, epoch: int) -> bool:
         """Free the chunks of an upload from index `start` to `end` - 1, recorded or not.

@@ -23,6 +23,8 @@ from master_node.store.base import MetadataStore
 
 ALIVE, SUSPECT, DEAD = "alive", "suspect", "dead"
 DRAINING, MAINTENANCE = "draining", "maintenance"
+# A heartbeat that another master received may be so old when it is seen: no longer than from look to look.
+UNSEEN_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,10 @@ class Membership:
         """See which heartbeats the other masters have received. To be called every second or so."""
         records = self._store.list_workers()
         with self._lock:
-            self._observed_seconds = now = self._now()
+            last_look, now = self._observed_seconds, self._now()
+            # It came at some time since the last look, and silence must not be noticed later for that.
+            received_at = max(last_look, now - UNSEEN_SECONDS)
+            self._observed_seconds = now
             self._looked_at = self._clock.monotonic()
             self._drop_forgotten({record.worker_id for record in records})
             for record in records:
@@ -117,7 +122,7 @@ class Membership:
                     # The row may be years old: what counts is whether it moves from now on.
                     self._sightings[record.worker_id] = _Sighting(record.heartbeat_count, now, False)
                 elif record.heartbeat_count > seen.heartbeat_count:
-                    self._sightings[record.worker_id] = _Sighting(record.heartbeat_count, now, True)
+                    self._sightings[record.worker_id] = _Sighting(record.heartbeat_count, received_at, True)
                 elif record.heartbeat_count < seen.heartbeat_count and not seen.is_ahead:
                     # The table was read before a heartbeat that came here.
                     self._sightings[record.worker_id] = replace(seen, is_ahead=True)

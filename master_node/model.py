@@ -22,6 +22,8 @@ NEVER = 1e15
 VERSIONS_HARD_FACTOR = 4
 # How long a purged file's document stays, so that no late copy of an old commit can bring the file back.
 TOMBSTONE_SECONDS = 86400.0
+# For so long after an upload's last sign of life a replica of it may still be arriving at a worker.
+ARRIVAL_SECONDS = 60.0
 
 
 @dataclass(frozen=True)

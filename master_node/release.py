@@ -21,8 +21,6 @@ from master_node.replicas import Views, released, safe_replicas
 from master_node.store.base import Holding, MetadataStore
 
 BATCH_CHUNKS = 100
-# For so long after an upload's last sign of life a copy of it may still be arriving at a worker.
-ARRIVAL_SECONDS = 60.0
 
 
 class Release:
@@ -113,7 +111,7 @@ class Release:
         return {
             upload.upload_id
             for upload in uploads
-            if upload.state != model.ABORTED and now - upload.last_activity_at < ARRIVAL_SECONDS
+            if upload.state != model.ABORTED and now - upload.last_activity_at < model.ARRIVAL_SECONDS
         }
 
     def _backed(self, chunks: Sequence[Chunk], views: Views) -> set[Chunk]:

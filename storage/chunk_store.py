@@ -26,6 +26,7 @@ from storage.quarantine import Quarantine
 from storage.receiving import LONGEST_TAIL_BYTES, WINDOW_BYTES, ChunkSource, copy_hashing
 from storage.windows import WindowPool
 
+Step = Callable[[], contextlib.AbstractContextManager[None]]
 WINDOW_WAIT_SECONDS = 5.0
 READ_WINDOW_BYTES = 256 * 1024
 # Up to this length a span is read in one piece, without a window.
@@ -248,12 +249,15 @@ class ChunkStore:
         with disk_errors():
             return self._quarantine.free_expired(seconds)
 
-    def delete(self, chunk_ids: Iterable[str]) -> int:
-        """Free these chunks; those that are not here are fine. Returns how many were."""
+    def delete(self, chunk_ids: Iterable[str], step: Step = contextlib.nullcontext) -> int:
+        """Free these chunks; those that are not here are fine. Returns how many were.
+
+        step: entered around the removal of each; what it raises ends the order there.
+        """
         deleted, folders = 0, set()
         for chunk_id in chunk_ids:
             path = self._folders.path(chunk_id)
-            with disk_errors(), self._lock:
+            with step(), disk_errors(), self._lock:
                 size = _size_or_none(path)
                 if size is not None:
                     os.unlink(path)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 from common.durable import write_durably
@@ -30,16 +31,29 @@ class EpochGate:
     def admit(self, epoch: int) -> None:
         """Raise StaleEpoch for an order of a leader that has been replaced."""
         with self._lock:
-            if epoch < self._highest:
-                raise StaleEpoch(f"epoch {epoch} is over; epoch {self._highest} has begun", highest=self._highest)
+            self._refuse_older(epoch)
             self._highest = epoch
             self._write()
+
+    @contextlib.contextmanager
+    def step(self, epoch: int) -> Iterator[None]:
+        """For each irrevocable step of an order that was admitted: no later epoch begins while it is made.
+
+        Raises StaleEpoch where one has begun since: that leader may have come to count on what the order would undo.
+        """
+        with self._lock:
+            self._refuse_older(epoch)
+            yield
 
     def write_again(self) -> None:
         """Write down what is known, after the file was lost with the rest of the disk."""
         with self._lock:
             self._written = 0
             self._write()
+
+    def _refuse_older(self, epoch: int) -> None:
+        if epoch < self._highest:
+            raise StaleEpoch(f"epoch {epoch} is over; epoch {self._highest} has begun", highest=self._highest)
 
     def _write(self) -> None:
         if self._written < self._highest:

@@ -22,9 +22,11 @@ def chunk_ids_of(call: Call) -> list[str]:
     return chunk_ids
 
 
-def admit_order(call: Call, epochs: EpochGate) -> None:
-    """An order carries its leader's epoch; raises StaleEpoch for that of one who has been replaced."""
+def admit_order(call: Call, epochs: EpochGate) -> int:
+    """The epoch that an order carries; raises StaleEpoch for that of a leader who has been replaced."""
     text = call.headers.get(EPOCH_HEADER, "")
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
         raise InvalidRequest(f"an order needs the leader's epoch in the header {EPOCH_HEADER}")
-    epochs.admit(int(text))
+    epoch = int(text)
+    epochs.admit(epoch)
+    return epoch

@@ -25,15 +25,15 @@ def add_order_routes(edge: Edge, store: ChunkStore, epochs: EpochGate, copier: R
     def delete_chunk(call: Call, chunk_id: str) -> Answer:
         """Free one chunk."""
         check_id(chunk_id)
-        admit_order(call, epochs)
-        return json_answer({"deleted": store.delete([chunk_id])})
+        epoch = admit_order(call, epochs)
+        return json_answer({"deleted": store.delete([chunk_id], lambda: epochs.step(epoch))})
 
     @edge.route("POST", "/chunks/delete")
     def delete_chunks(call: Call) -> Answer:
         """Free many chunks by one order."""
         chunk_ids = chunk_ids_of(call)
-        admit_order(call, epochs)
-        return json_answer({"deleted": store.delete(chunk_ids)})
+        epoch = admit_order(call, epochs)
+        return json_answer({"deleted": store.delete(chunk_ids, lambda: epochs.step(epoch))})
 
     @edge.route("POST", "/chunks/<chunk_id>/copy")
     def copy_chunk(call: Call, chunk_id: str) -> Answer:

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from common.errors import MetadataUnavailable
+from master_node.model import Chunk
 from master_node.store.base import MetadataStore
 from master_node.wiring import open_store
-from tests.chaos.disks import all_chunks, is_intact
+from tests.chaos.disks import PAGE, all_chunks, is_intact
 from tests.chaos.manifest import ABSENT, Manifest
 from tests.chaos.report import Report
 from tests.chaos.workload import read_whole
@@ -54,12 +55,12 @@ def wait_until_healed(
 ) -> None:
     """Wait until records and disks agree and every chunk has exactly its factor of good replicas, else a violation.
 
-    begin: the monotonic time of the last fault. has_time: False where doubtful copies may stay, which are freed a
-    minute after their upload at the earliest.
+    begin: the monotonic time of the last fault. has_time: False where garbage and doubtful copies may stay, which
+    go within minutes by design.
     """
     told: list[str] = []
     with opened_store(cluster) as store:
-        while found := differences(cluster, store, allows_doubtful=not has_time):
+        while found := differences(cluster, store, has_time=has_time):
             if (kinds := [text.partition(" (")[0] for text in found]) != told:
                 told = kinds
                 report.say(f"not healed yet: {', '.join(kinds)}")
@@ -71,30 +72,46 @@ def wait_until_healed(
     report.numbers["seconds from the last fault until healed"] = round(time.monotonic() - begin, 1)
 
 
-def differences(cluster: TestCluster, store: MetadataStore, *, allows_doubtful: bool = False) -> list[str]:
-    """What the records and the disks still lack, in words; only for a cluster that nobody writes to."""
+def differences(cluster: TestCluster, store: MetadataStore, *, has_time: bool = True) -> list[str]:
+    """What the records and the disks still lack, in words; only for a cluster that nobody writes to.
+
+    has_time: whether garbage and doubtful copies must be gone too; else only what files consist of is looked at.
+    """
     try:
-        chunks = all_chunks(store)
+        recorded = all_chunks(store)
+        chunks = recorded if has_time else _of_files(store, recorded)
     except MetadataUnavailable as error:
         return [f"the database does not answer: {error}"]
     found = _told("owed replicas", [chunk.chunk_id for chunk in chunks if chunk.owed > 0])
     found += _told("too many replicas", [chunk.chunk_id for chunk in chunks if chunk.owed < 0])
-    if not allows_doubtful:
-        doubtful = [f"{chunk.chunk_id} on {chunk.doubtful}" for chunk in chunks if chunk.doubtful]
-        found += _told("doubtful copies", doubtful)
-    missing, unknown = [], []
     files = {name: cluster.chunk_files(name) for name in cluster.workers}
-    for name in cluster.workers:
-        recorded = {chunk.chunk_id for chunk in chunks if name in chunk.replicas}
-        missing += [f"{chunk_id} on {name}" for chunk_id in recorded - set(files[name])]
-        known = {chunk.chunk_id for chunk in chunks if allows_doubtful and name in chunk.doubtful}
-        unknown += [f"{chunk_id} on {name}" for chunk_id in set(files[name]) - recorded - known]
-    found += _told("replicas without a file", missing) + _told("files without a replica", unknown)
+    pairs = [(name, chunk) for chunk in chunks for name in chunk.replicas]
+    found += _told("replicas without a file", [_at(*pair) for pair in pairs if pair[1].chunk_id not in files[pair[0]]])
+    if has_time:
+        found += _told("doubtful copies", [_at(name, chunk) for chunk in chunks for name in chunk.doubtful])
+        named = {(name, chunk.chunk_id) for name, chunk in pairs}
+    else:
+        named = {(name, chunk.chunk_id) for chunk in recorded for name in cluster.workers}
+    on_disks = {(name, chunk_id) for name in cluster.workers for chunk_id in files[name]}
+    found += _told("files without a replica", [f"{chunk_id} on {name}" for name, chunk_id in on_disks - named])
     if found:
         return found
-    pairs = [(name, chunk) for chunk in chunks for name in chunk.replicas]
-    bad = [f"{c.chunk_id} on {name}" for name, c in pairs if not is_intact(files[name][c.chunk_id], c.checksum)]
-    return _told("damaged files", bad)
+    bad = [pair for pair in pairs if not is_intact(files[pair[0]][pair[1].chunk_id], pair[1].checksum)]
+    return _told("damaged files", [_at(*pair) for pair in bad])
+
+
+def _of_files(store: MetadataStore, chunks: list[Chunk]) -> list[Chunk]:
+    """The chunks of the present versions of all files that are active."""
+    live: set[str] = set()
+    key = "a/"
+    while page := store.scan_files(key, "a0", PAGE):
+        live |= {file.version.version_id for file in page if file.version is not None}
+        key = page[-1].key
+    return [chunk for chunk in chunks if chunk.version_id in live]
+
+
+def _at(worker_id: str, chunk: Chunk) -> str:
+    return f"{chunk.chunk_id} on {worker_id}"
 
 
 def _told(what: str, items: list[str]) -> list[str]:

@@ -48,7 +48,7 @@ _QUICK_WAITS: Settings = {
         "trash_retention_seconds": 1,
         "upload_idle_seconds": 4,
         "orphan_grace_seconds": 3,
-        "inventory_seconds": 2,
+        "inventory_seconds": 30,
     },
     "worker": {"scrub_period_seconds": 3, "quarantine_seconds": 10},
 }

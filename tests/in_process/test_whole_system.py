@@ -112,7 +112,7 @@ def test_files_of_every_size_come_back_and_go(ring: Ring) -> None:
     assert {file["size"] for file in listed} == set(SIZES)
     for file in listed:
         assert ring.client.delete(f"/files/{file['file_id']}?permanent=true").status_code == 200
-    wait_until(lambda: not ring.chunk_files(), "no chunk is left on any disk", seconds=20)
+    wait_until(lambda: not ring.chunk_files(), "no chunk is left on any disk", seconds=100)
 
 
 def test_an_overwritten_file_is_the_same_file_with_another_content(ring: Ring) -> None:

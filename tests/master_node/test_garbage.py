@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -340,3 +341,20 @@ def test_files_of_any_number_of_chunks_are_freed(master: Master, workers: Served
     present = master.store.find_file(file.file_id)
     assert present is not None
     assert (present.status, present.old_versions) == (model.PURGED, ())
+
+
+def test_a_late_replica_that_comes_after_its_file_was_freed_is_freed_too(
+    master: Master, workers: ServedWorkers
+) -> None:
+    upload_id = master.begin("a", 1)
+    workers.put(upload_id, 1, WORKERS[:2])
+    request = commit_request("a", 1)
+    late = replace(request.chunks[0], replicas=WORKERS[:2], doubtful=WORKERS[2:])
+    file, _ = master.committer.commit(upload_id, replace(request, chunks=(late,)))
+    master.catalog.delete(file.file_id, is_permanent=True)
+    master.collect()
+    assert workers.versions() == set()
+    workers.put(upload_id, 1, WORKERS[2:])
+    collect_for(master, 150.0)
+    assert workers.versions() == set()
+    assert master.store.list_chunks(upload_id, 0, 10) == []

@@ -406,3 +406,18 @@ def test_a_dead_worker_is_compared_with_the_records_when_it_returns(store: Metad
     one.refresh()
     assert states(one) == {"worker_1": ALIVE}
     assert not one.workers()[0].record.is_reconciled
+
+
+def test_another_master_sees_a_worker_die_no_later_than_the_one_that_heard_it(store: MetadataStore) -> None:
+    (one, clock), (other, other_clock) = membership(store), membership(store)
+    one.receive("worker_1", make_heartbeat(1))
+    other.refresh()
+    for _ in range(3):
+        for moved in (clock, other_clock):
+            moved.advance(0.1)
+        one.receive("worker_1", make_heartbeat(1))
+        other_clock.advance(0.7)
+        other.refresh()
+        clock.advance(0.7)
+    pass_time(other, other_clock, DEAD_SECONDS - 0.7)
+    assert states(other) == {"worker_1": DEAD}

@@ -165,7 +165,7 @@ def test_a_form_without_a_file_is_refused(
 def test_a_file_of_every_size_lies_in_three_replicas_on_distinct_workers(
     cluster: TestCluster, client: GatewayClient
 ) -> None:
-    file = client.stored("replicated.bin", some_bytes(3 * CHUNK + 1, "replicas"))
+    file = client.stored("replicated.bin", some_bytes(3 * CHUNK + 1, "replicas"), headers={"X-DFS-Consistency": "all"})
     chunks = client.call("GET", f"/files/{file['file_id']}/chunks").json()
     assert [chunk["index"] for chunk in chunks["chunks"]] == [0, 1, 2, 3]
     assert [chunk["size_bytes"] for chunk in chunks["chunks"]] == [CHUNK, CHUNK, CHUNK, 1]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from common.errors import ChunkConflict, ChunkCorrupt, ChunkMissing, IncompleteBody
+from common.errors import ChunkConflict, ChunkCorrupt, ChunkMissing, IncompleteBody, StaleEpoch
 from common.ranges import ByteRange
 from storage.chunk_file import file_size
 from storage.chunk_store import ChunkStore
@@ -241,3 +243,20 @@ def test_a_body_that_cannot_be_read_leaves_nothing(store: ChunkStore, root: Path
         store.write(make_chunk().chunk_id, Source(read), 10, make_chunk().checksum)
     assert chunk_files(root) == []
     assert store.usage().free_bytes > 0
+
+
+def test_an_order_to_delete_that_is_refused_in_the_middle_frees_nothing_more(store: ChunkStore) -> None:
+    chunks = [make_chunk(number=number) for number in range(3)]
+    for chunk in chunks:
+        put(store, chunk)
+    steps = iter([True, False])
+
+    @contextlib.contextmanager
+    def step() -> Iterator[None]:
+        if not next(steps):
+            raise StaleEpoch("a later leader has begun")
+        yield
+
+    with pytest.raises(StaleEpoch):
+        store.delete([chunk.chunk_id for chunk in chunks], step)
+    assert store.usage().chunk_count == 2

@@ -82,3 +82,25 @@ def test_of_many_leaders_at_once_the_latest_stays(tmp_path: Path) -> None:
     with pytest.raises(StaleEpoch):
         restarted.admit(49)
     restarted.admit(50)
+
+
+def test_an_order_that_is_under_way_ends_where_a_later_leader_begins(tmp_path: Path) -> None:
+    gate = gate_at(tmp_path / "epoch")
+    gate.admit(5)
+    with gate.step(5):
+        pass
+    gate.admit(6)
+    with pytest.raises(StaleEpoch), gate.step(5):
+        pytest.fail("the step was made")
+
+
+def test_no_later_leader_begins_in_the_middle_of_a_step(tmp_path: Path) -> None:
+    gate = gate_at(tmp_path / "epoch")
+    gate.admit(5)
+    with ThreadPoolExecutor(1) as executor:
+        with gate.step(5):
+            later = executor.submit(gate.admit, 6)
+            assert not later.done()
+        later.result(10)
+    with pytest.raises(StaleEpoch):
+        gate.admit(5)

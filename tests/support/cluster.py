@@ -37,7 +37,14 @@ QUICK: dict[str, dict[str, Any]] = {
         "master_deadline_seconds": 5,
         "avoid_seconds": 1,
     },
-    "master": {"suspect_seconds": 1.0, "dead_seconds": 3, "lease_seconds": 0.6, "job_interval_seconds": 0.1},
+    "master": {
+        "suspect_seconds": 1.5,
+        "dead_seconds": 4,
+        "lease_seconds": 0.6,
+        "job_interval_seconds": 0.1,
+        # Tests that look at disks know where a file's replicas are.
+        "rebalance_bytes_per_second": 0,
+    },
     "worker": {"heartbeat_seconds": 0.2, "reserve_bytes": 64 * MIB},
 }
 
