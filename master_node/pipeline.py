@@ -213,5 +213,6 @@ def _promise(plan: CopyPlan) -> CopyPlan:
 
 def _is_refusal(plan: CopyPlan, error: DFSError) -> bool:
     if isinstance(error, PeerUnreachable):
-        return any(is_source_fault(error, source) for source in plan.sources)
+        is_sent = bool(error.context.get("may_have_arrived", True))
+        return not is_sent or any(is_source_fault(error, source) for source in plan.sources)
     return isinstance(error, _REFUSALS)

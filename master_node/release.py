@@ -150,7 +150,8 @@ class Release:
         except StaleEpoch as error:
             self._election.outrank(int(error.context.get("highest", 0)))
         except DFSError as error:
-            self._claims.note_unanswered(ids, view.worker_id)
+            if error.context.get("may_have_arrived", True):
+                self._claims.note_unanswered(ids, view.worker_id)
             self._log.warning("release_failed", worker=view.worker_id, chunks=len(ids), error=error.detail)
         else:
             return True

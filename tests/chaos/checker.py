@@ -78,8 +78,7 @@ def differences(cluster: TestCluster, store: MetadataStore, *, has_time: bool = 
     has_time: whether garbage and doubtful copies must be gone too; else only what files consist of is looked at.
     """
     try:
-        recorded = all_chunks(store)
-        chunks = recorded if has_time else _of_files(store, recorded)
+        chunks = all_chunks(store) if has_time else _of_files(store)
     except MetadataUnavailable as error:
         return [f"the database does not answer: {error}"]
     found = _told("owed replicas", [chunk.chunk_id for chunk in chunks if chunk.owed > 0])
@@ -90,24 +89,22 @@ def differences(cluster: TestCluster, store: MetadataStore, *, has_time: bool = 
     if has_time:
         found += _told("doubtful copies", [_at(name, chunk) for chunk in chunks for name in chunk.doubtful])
         named = {(name, chunk.chunk_id) for name, chunk in pairs}
-    else:
-        named = {(name, chunk.chunk_id) for chunk in recorded for name in cluster.workers}
-    on_disks = {(name, chunk_id) for name in cluster.workers for chunk_id in files[name]}
-    found += _told("files without a replica", [f"{chunk_id} on {name}" for name, chunk_id in on_disks - named])
+        on_disks = {(name, chunk_id) for name in cluster.workers for chunk_id in files[name]}
+        found += _told("files without a replica", [f"{chunk_id} on {name}" for name, chunk_id in on_disks - named])
     if found:
         return found
     bad = [pair for pair in pairs if not is_intact(files[pair[0]][pair[1].chunk_id], pair[1].checksum)]
     return _told("damaged files", [_at(*pair) for pair in bad])
 
 
-def _of_files(store: MetadataStore, chunks: list[Chunk]) -> list[Chunk]:
+def _of_files(store: MetadataStore) -> list[Chunk]:
     """The chunks of the present versions of all files that are active."""
     live: set[str] = set()
     key = "a/"
     while page := store.scan_files(key, "a0", PAGE):
         live |= {file.version.version_id for file in page if file.version is not None}
         key = page[-1].key
-    return [chunk for chunk in chunks if chunk.version_id in live]
+    return [chunk for chunk in all_chunks(store) if chunk.version_id in live]
 
 
 def _at(worker_id: str, chunk: Chunk) -> str:

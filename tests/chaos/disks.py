@@ -45,6 +45,14 @@ def intact_replicas(cluster: TestCluster, chunk: Chunk) -> dict[str, Path]:
     return {name: files[name] for name in chunk.replicas if name in files and is_intact(files[name], chunk.checksum)}
 
 
+def are_all_there(cluster: TestCluster, store: MetadataStore) -> bool:
+    """Whether nothing is owed and every replica that counts has its file; none is read."""
+    files = {name: cluster.chunk_files(name) for name in cluster.workers}
+    return not store.owed().chunks and all(
+        chunk.chunk_id in files[name] for chunk in all_chunks(store) for name in chunk.replicas
+    )
+
+
 def flip_bit(path: Path, rng: random.Random, checksum: str) -> None:
     """One bit of the file, anywhere in it but in the padding, which means nothing."""
     while True:

@@ -310,6 +310,18 @@ def test_repair_goes_no_faster_than_it_may(store: SqliteStore) -> None:
     assert 8.0 < cluster.clock.now - before < 11.0
 
 
+def test_an_order_that_cannot_have_arrived_bars_no_worker(cluster: HealingCluster) -> None:
+    cluster.put("a", missing=1, on=FIVE[:2])
+    cluster.disks.closed = set(FIVE[2:])
+    cluster.heal(5)
+    assert cluster.disks.copied == []
+    cluster.disks.closed = set()
+    # Longer than anything is put off, shorter than an order may be under way.
+    cluster.heal(9)
+    (chunk,) = cluster.chunks()
+    assert chunk.owed == 0
+
+
 # --- trim and release ---
 
 

@@ -23,7 +23,6 @@ SECONDS = {
     "empty-disk": 5.0,
     "gateway-borders": 5.0,
     "come-and-go": 5.0,
-    "return": 5.0,
     "race": 5.0,
     "broken-uploads": 5.0,
     "full-disks": 6.0,
@@ -33,8 +32,8 @@ SECONDS = {
     "database": 6.0,
 }
 HEAL_SECONDS = 90.0
-# These need an hour's patience or a server of their own, and have tests of their own kind.
-NOT_SHORT = {"two-lost", "mongodb"}
+# What these are about takes minutes, or a database server.
+NOT_SHORT = {"return", "two-lost", "mongodb"}
 
 
 @pytest.mark.parametrize("name", SECONDS)

@@ -334,7 +334,9 @@ def _group(group: int) -> list[tuple[int, str]]:
             # proc(5): pid (comm) state ppid pgrp ...; comm may hold blanks and brackets.
             state, _, pgrp = path.read_text().rpartition(")")[2].split()[:3]
             if int(pgrp) == group:
-                found.append((int(path.parent.name), state))
+                # A first thread that has ended says nothing of the others, which keep the sockets open.
+                has_others = state == "Z" and len(list((path.parent / "task").iterdir())) > 1
+                found.append((int(path.parent.name), "D" if has_others else state))
     return found
 
 

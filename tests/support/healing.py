@@ -41,6 +41,8 @@ class Disks:
         self.chunks: dict[str, dict[str, bool]] = {name: {} for name in FIVE}
         self.sizes: dict[str, int] = {}
         self.silent: set[str] = set()
+        # Where nobody listens, so that no call can have arrived.
+        self.closed: set[str] = set()
         self.full: set[str] = set()
         # What a worker finds out about its own disk, and tells the masters.
         self.reports: list[tuple[str, str]] = []
@@ -118,6 +120,8 @@ class Disks:
 
     def _reach(self, url: str) -> str:
         name = self._names[url]
+        if name in self.closed:
+            raise PeerUnreachable("connection refused", may_have_arrived=False)
         if name in self.silent:
             raise PeerUnreachable("no answer")
         return name
