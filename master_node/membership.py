@@ -25,6 +25,8 @@ ALIVE, SUSPECT, DEAD = "alive", "suspect", "dead"
 DRAINING, MAINTENANCE = "draining", "maintenance"
 # A heartbeat that another master received may be so old when it is seen: no longer than from look to look.
 UNSEEN_SECONDS = 1.0
+# Workers that die together are noticed within this time of each other.
+NEAR_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class WorkerView:
     """A worker as this master sees it now.
 
     age_seconds: since its last heartbeat was seen; None: none seen yet. is_lost: dead for longer than the grace, so
-    its replicas are to be made again elsewhere. is_configured: whether config.json names it now.
+    its replicas are to be made again elsewhere. is_configured: whether config.json names it now. is_nearly_lost: lost,
+    or within seconds of it.
     """
 
     record: WorkerRecord
@@ -40,6 +43,7 @@ class WorkerView:
     age_seconds: float | None
     is_lost: bool
     is_configured: bool = True
+    is_nearly_lost: bool = False
 
     @property
     def worker_id(self) -> str:
@@ -226,5 +230,7 @@ class Membership:
             state = SUSPECT
         else:
             state = DRAINING if record.is_draining else ALIVE
-        is_lost = state == DEAD and dead_for >= settings.dead_seconds + settings.repair_grace_seconds
-        return WorkerView(record, state, age if seen.is_heartbeat else None, is_lost, is_configured)
+        lost_at = settings.dead_seconds + settings.repair_grace_seconds
+        is_lost = state == DEAD and dead_for >= lost_at
+        is_nearly_lost = state == DEAD and dead_for >= lost_at - NEAR_SECONDS
+        return WorkerView(record, state, age if seen.is_heartbeat else None, is_lost, is_configured, is_nearly_lost)

@@ -8,7 +8,7 @@ import pytest
 
 from common.errors import DFSError, PeerUnreachable, StaleEpoch, WorkerBusy
 from common.settings import MasterSettings
-from master_node import pipeline
+from master_node import lost, pipeline
 from master_node.copy_plans import plan_move
 from master_node.jobs import Progress
 from master_node.membership import ALIVE, DEAD, MAINTENANCE, SUSPECT, WorkerView
@@ -128,6 +128,31 @@ def test_chunks_with_one_copy_get_their_second_before_any_with_two_gets_its_thir
     left = {chunk.chunk_id: len(chunk.replicas) for chunk in cluster.chunks()}
     assert {1, 2, 3} == set(left.values())
     cluster.run(cluster.leader.repair)
+    had = []
+    for chunk_id, _ in cluster.disks.copied:
+        had.append(left[chunk_id])
+        left[chunk_id] += 1
+    assert had == sorted(had)
+    assert set(left.values()) == {3}
+
+
+def test_no_third_copy_is_made_while_the_replicas_of_another_lost_worker_still_count(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two workers die three seconds apart, and the jobs run beside each other, a unit each in turn."""
+    monkeypatch.setattr(pipeline, "DEPTH", 8)
+    monkeypatch.setattr(lost, "PAGE", 10)
+    cluster = HealingCluster(store)
+    for number in range(40):
+        cluster.put(f"file {number}", 2)
+    left = {chunk.chunk_id: len({*chunk.replicas} - {"worker_1", "worker_2"}) for chunk in cluster.chunks()}
+    cluster.kill("worker_1")
+    cluster.pass_time(3.0)
+    cluster.kill("worker_2")
+    for _ in range(200):
+        cluster.pass_time(0.5)
+        for job in (cluster.leader.strike, cluster.leader.repair):
+            cluster.work(job)
     had = []
     for chunk_id, _ in cluster.disks.copied:
         had.append(left[chunk_id])
