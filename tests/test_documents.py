@@ -14,6 +14,7 @@ import common.errors
 from common.config import DEFAULT_MASTERS, DEFAULT_WORKERS, load_config
 from common.errors import DFSError, error_codes, error_from_problem
 from common.settings import EXTRA_VARIABLES, all_settings, render_env_example
+from tests.chaos.scenarios import SCENARIOS
 from tests.support.environment import SECRET, clear_settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -97,3 +98,14 @@ def test_every_worker_of_the_configuration_has_its_launcher() -> None:
     for worker_id in DEFAULT_WORKERS:
         number = worker_id.removeprefix("worker_")
         assert (ROOT / "storage" / worker_id / f"worker{number}.py").is_file()
+
+
+def test_the_document_of_faults_names_every_scenario_and_only_tests_that_exist() -> None:
+    text = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")
+    table = text.partition("## Fault by fault")[2].partition("\n## ")[0]
+    rows = [[cell.strip() for cell in line.split("|")[1:5]] for line in table.splitlines() if line.startswith("| ")]
+    named = [(number, name) for number, _, names, _ in rows[1:] for name in re.findall(r"`([a-z-]+)`", names)]
+    told = [(number, scenario.name) for scenario in SCENARIOS.values() for number in scenario.faults.split(", ")]
+    assert sorted(named) == sorted(told)
+    for path in re.findall(r"`(tests/[\w/]+\.py)`", text):
+        assert (ROOT / path).is_file(), path
