@@ -64,7 +64,8 @@ def plan_copy(chunk: Chunk, site: Site) -> CopyPlan | None:
     doubtful = [name for name in chunk.doubtful if site.serves(name) and site.may_take(chunk, name)]
     staying = [name for name in doubtful if site.views[name].state == ALIVE]
     if staying or (doubtful and not sources):
-        return CopyPlan(chunk, sources, site.target((staying or doubtful)[0]))
+        # Any of them: one that cannot answer must not hide the others.
+        return CopyPlan(chunk, sources, site.target(site.rng.choice(staying or doubtful)))
     target = _new_target(chunk, chunk.replicas, site) if sources else None
     return CopyPlan(chunk, sources, target) if target is not None else None
 

@@ -90,7 +90,11 @@ class Copier:
     def _start_more(self) -> None:
         while (started := self._take_next()) is not None:
             copy, source = started
-            self._run(lambda copy=copy, source=source: self._carry_out(copy, source))  # type: ignore[misc]
+            try:
+                self._run(lambda copy=copy, source=source: self._carry_out(copy, source))  # type: ignore[misc]
+            except RuntimeError as error:
+                # The system gives no thread now. Every copy must end, or its job would wait for it for ever.
+                self._end(copy, source, InternalError(f"the copy was not started: {error}"))
 
     def _take_next(self) -> tuple[_Copy, Target | None] | None:
         """The first waiting copy whose target and a source of which are free, with that source."""
@@ -117,7 +121,11 @@ class Copier:
             self._sending[source.worker_id] += change
 
     def _carry_out(self, copy: _Copy, source: Target | None) -> None:
-        error = self._order(copy, source)
+        self._end(copy, source, self._order(copy, source))
+        self._start_more()
+
+    def _end(self, copy: _Copy, source: Target | None, error: DFSError | None) -> None:
+        """Tell of the copy, or have it wait for its next source."""
         left = tuple(one for one in copy.untried if one is not source)
         tries_again = error is not None and source is not None and is_source_fault(error, source) and bool(left)
         with self._lock:
@@ -129,7 +137,6 @@ class Copier:
             is_stopped = self._is_stopped
         if not tries_again and not is_stopped:
             copy.done(CopyOutcome(copy.plan, copy.epoch, error))
-        self._start_more()
 
     def _order(self, copy: _Copy, source: Target | None) -> DFSError | None:
         chunk, url = copy.plan.chunk, copy.plan.target.url

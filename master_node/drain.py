@@ -55,7 +55,7 @@ class Drain:
         if draining and not self._membership.are_most_gone():
             self._start(views, epoch)
         if not self._pipeline.in_flight:
-            self._is_empty = {name: self._is_worker_empty(name) for name in draining}
+            self._is_empty = {name: is_empty(self._store, name) for name in draining}
         is_wanted = any(walk.has_found for walk in self._walks.values())
         return self._pipeline.proceed(epoch, is_wanted=is_wanted)
 
@@ -91,9 +91,10 @@ class Drain:
             return None
         return plan_move(chunk, worker_id, site)
 
-    def _is_worker_empty(self, worker_id: str) -> bool:
-        """Whether no record names the worker, and no upload under way that may yet bring it a chunk."""
-        if any(self._store.find_held(worker_id, kind, "", 1) for kind in Holding):
-            return False
-        uploads = self._store.find_idle_uploads(model.OPEN, model.NEVER, MAX_UPLOADS)
-        return len(uploads) < MAX_UPLOADS and not any(worker_id in upload.workers for upload in uploads)
+
+def is_empty(store: MetadataStore, worker_id: str) -> bool:
+    """Whether no record names the worker, and no upload under way that may yet bring it a chunk."""
+    if any(store.find_held(worker_id, kind, "", 1) for kind in Holding):
+        return False
+    uploads = store.find_idle_uploads(model.OPEN, model.NEVER, MAX_UPLOADS)
+    return len(uploads) < MAX_UPLOADS and not any(worker_id in upload.workers for upload in uploads)

@@ -12,7 +12,7 @@ change is written on condition that the record is still as it was when the worke
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -96,7 +96,9 @@ class Inventory:
         """The walk that has waited longest; begun here for every worker whose time has come."""
         now = self._clock.monotonic()
         waiting = []
-        for view in self._membership.workers():
+        views = self._membership.workers()
+        self._forget_others({view.worker_id for view in views})
+        for view in views:
             if view.is_serving and self._is_due(view, now):
                 walk = self._walks.get(view.worker_id)
                 if walk is None or walk.incarnation != view.record.heartbeat.incarnation:
@@ -109,6 +111,11 @@ class Inventory:
         if chosen is not None:
             chosen.turn = self._turns
         return chosen
+
+    def _forget_others(self, known: Collection[str]) -> None:
+        """A worker that was forgotten and comes again has a row that begins anew, and is compared anew."""
+        self._walks = {name: walk for name, walk in self._walks.items() if name in known}
+        self._results = {name: result for name, result in self._results.items() if name in known}
 
     def _is_due(self, view: WorkerView, now: float) -> bool:
         result = self._results.get(view.worker_id)
@@ -124,8 +131,9 @@ class Inventory:
     def _look(self, walk: _Walk, epoch: int) -> None:
         if walk.folder is None:
             self._compare_records(walk)
-        else:
+        elif walk.folder < INVENTORY_FOLDERS:
             self._compare_files(walk, epoch)
+        # Also where an earlier try could not write the end down.
         if walk.folder == INVENTORY_FOLDERS:
             self._finish(walk)
 
@@ -222,7 +230,6 @@ class _Walk:
     worker_id: str
     incarnation: str
     wanted: int
-    is_empty: bool
     url: str
     after: str = ""
     folder: int | None = None
@@ -236,8 +243,7 @@ class _Walk:
         self.after, self.tries = after, 0
 
     def begin_disk(self) -> None:
-        # What comes to an empty disk from now on is part of an upload or an order, and recorded as such.
-        self.after, self.tries, self.folder = "", 0, INVENTORY_FOLDERS if self.is_empty else 0
+        self.after, self.tries, self.folder = "", 0, 0
 
     def next_folder(self) -> None:
         self.after, self.tries, self.folder = "", 0, (self.folder or 0) + 1
@@ -275,7 +281,6 @@ def _begin(view: WorkerView) -> _Walk:
         view.worker_id,
         heartbeat.incarnation,
         view.record.inventory_wanted,
-        is_empty=heartbeat.chunk_count == 0,
         url=view.url,
     )
 

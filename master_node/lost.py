@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from common.logs import EventLog
 from master_node.jobs import Progress
-from master_node.membership import Membership
+from master_node.membership import Membership, WorkerView
 from master_node.passes import PAGE
 from master_node.replicas import struck
 from master_node.store.base import Holding, MetadataStore
@@ -26,6 +26,8 @@ class Strike:
         self._membership = membership
         self._log = log
         self._places: dict[str, str] = {}
+        # The lost workers all of whose replicas have been looked at.
+        self._settled: frozenset[str] = frozenset()
         self._struck = 0
         self._found_any = False
 
@@ -36,10 +38,19 @@ class Strike:
         self._places = {name: self._places.get(name, "") for name in lost}
         if any(self._strike_page(worker_id) for worker_id in lost):
             return Progress.BUSY
+        self._settled = frozenset(lost)
         # What was found and stays is the last of its chunk each.
         is_fruitless, self._found_any = self._found_any, False
         self._places = {}
         return Progress.THROTTLED if is_fruitless else Progress.IDLE
+
+    def is_pending(self, views: Sequence[WorkerView]) -> bool:
+        """Whether some worker is lost, or about to be, whose replicas still count. From any thread.
+
+        Workers that died together are lost within a few seconds of each other; until all their replicas are struck it
+        is not known which chunks have the fewest copies.
+        """
+        return any(view.is_nearly_lost and view.worker_id not in self._settled for view in views)
 
     def describe(self) -> Mapping[str, Any]:
         return {"struck": self._struck}

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from common.clock import Clock
 from common.errors import WorkerUnknown
@@ -25,6 +25,8 @@ ALIVE, SUSPECT, DEAD = "alive", "suspect", "dead"
 DRAINING, MAINTENANCE = "draining", "maintenance"
 # A heartbeat that another master received may be so old when it is seen: no longer than from look to look.
 UNSEEN_SECONDS = 1.0
+# Workers that die together are noticed within this time of each other.
+NEAR_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class WorkerView:
     """A worker as this master sees it now.
 
     age_seconds: since its last heartbeat was seen; None: none seen yet. is_lost: dead for longer than the grace, so
-    its replicas are to be made again elsewhere. is_configured: whether config.json names it now.
+    its replicas are to be made again elsewhere. is_configured: whether config.json names it now. is_nearly_lost: lost,
+    or within seconds of it.
     """
 
     record: WorkerRecord
@@ -40,6 +43,7 @@ class WorkerView:
     age_seconds: float | None
     is_lost: bool
     is_configured: bool = True
+    is_nearly_lost: bool = False
 
     @property
     def worker_id(self) -> str:
@@ -57,9 +61,12 @@ class WorkerView:
 
 @dataclass(frozen=True)
 class _Sighting:
+    """is_ahead: the last look at the table has shown a lower count."""
+
     heartbeat_count: int
     seen_at: float
     is_heartbeat: bool
+    is_ahead: bool = False
 
 
 class Membership:
@@ -120,8 +127,13 @@ class Membership:
                     self._sightings[record.worker_id] = _Sighting(record.heartbeat_count, now, False)
                 elif record.heartbeat_count > seen.heartbeat_count:
                     self._sightings[record.worker_id] = _Sighting(record.heartbeat_count, received_at, True)
-                elif record.heartbeat_count < seen.heartbeat_count:
+                elif record.heartbeat_count < seen.heartbeat_count and not seen.is_ahead:
+                    # The table was read before a heartbeat that came here.
+                    self._sightings[record.worker_id] = replace(seen, is_ahead=True)
                     continue
+                elif record.heartbeat_count < seen.heartbeat_count:
+                    # Or its row began anew: it was forgotten and is back, or the database is an older one.
+                    self._sightings[record.worker_id] = replace(seen, heartbeat_count=record.heartbeat_count)
                 self._records[record.worker_id] = record
 
     def receive_goodbye(self, worker_id: str, clock_seconds: float) -> None:
@@ -218,5 +230,7 @@ class Membership:
             state = SUSPECT
         else:
             state = DRAINING if record.is_draining else ALIVE
-        is_lost = state == DEAD and dead_for >= settings.dead_seconds + settings.repair_grace_seconds
-        return WorkerView(record, state, age if seen.is_heartbeat else None, is_lost, is_configured)
+        lost_at = settings.dead_seconds + settings.repair_grace_seconds
+        is_lost = state == DEAD and dead_for >= lost_at
+        is_nearly_lost = state == DEAD and dead_for >= lost_at - NEAR_SECONDS
+        return WorkerView(record, state, age if seen.is_heartbeat else None, is_lost, is_configured, is_nearly_lost)

@@ -12,6 +12,8 @@ from master_node.model import Chunk
 
 PAGE = 200
 FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 1.0, 30.0
+# What went well for so long after a pause begins anew; longer than a job that can do nothing waits for its next try.
+FORGIVEN_SECONDS = 300.0
 Choice = TypeVar("Choice")
 Read = Callable[[str, int], list[Chunk]]
 
@@ -49,7 +51,7 @@ class Walk:
 
 
 class PutOff:
-    """Chunks that something failed with: each is left alone for a while, longer with each time. Bounded in number."""
+    """What something failed with: each is left alone for a while, longer with each time. Bounded in number."""
 
     def __init__(self, clock: Clock, max_count: int = 10_000) -> None:
         self._clock = clock
@@ -57,9 +59,10 @@ class PutOff:
         self._until: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()
 
     def add(self, key: Hashable) -> None:
-        _, pause = self._until.pop(key, (0.0, FIRST_PAUSE_SECONDS / 2))
-        pause = min(2 * pause, LAST_PAUSE_SECONDS)
-        self._until[key] = (self._clock.monotonic() + pause, pause)
+        now = self._clock.monotonic()
+        until, pause = self._until.pop(key, (now, FIRST_PAUSE_SECONDS / 2))
+        pause = min(2 * pause, LAST_PAUSE_SECONDS) if now - until < FORGIVEN_SECONDS else FIRST_PAUSE_SECONDS
+        self._until[key] = (now + pause, pause)
         if len(self._until) > self._max_count:
             self._until.popitem(last=False)
 

@@ -30,8 +30,10 @@ from master_node.store.base import MetadataStore
 DEPTH = 64
 # A unit of work waits no longer for a copy.
 WAIT_SECONDS = 0.2
-# Answers that say for certain that the target has not got the copy and will not.
+# Answers to an order to copy after which the target will not make the copy.
 _REFUSALS = (ChunkMissing, ChunkCorrupt, DiskFull, WorkerBusy, StaleEpoch)
+# Answers of a target that was asked for a copy of its own which say for certain that it has no good one.
+_ABSENT = (ChunkMissing, ChunkCorrupt)
 
 
 class CopyPipeline:
@@ -91,9 +93,14 @@ class CopyPipeline:
         """
         plans = self._within_limit(plans)
         claimed = self._copier.claims.claim(plan.chunk_id for plan in plans)
-        plans = [_promise(plan) for plan in plans if plan.chunk_id in claimed]
         begun: list[CopyPlan] = []
         try:
+            # Since the plan was made, another job's order to the target may have gone unanswered.
+            plans = [
+                _promise(plan)
+                for plan in plans
+                if plan.chunk_id in claimed and self._may_take(plan.chunk, plan.target.worker_id)
+            ]
             written = self._store.replace_chunks([plan.chunk for plan in plans])
             begun = [plan for plan, is_written in zip(plans, written, strict=True) if is_written]
         finally:
@@ -126,10 +133,11 @@ class CopyPipeline:
         try:
             self._store.replace_chunks([after for outcome, after in changes if after is not outcome.plan.chunk])
         finally:
-            self._copier.claims.give_back(outcome.plan.chunk_id for outcome in outcomes)
+            # What is unanswered is noted before another job may take the chunk up.
             for outcome in outcomes:
                 if outcome.error is not None:
                     self._note_failure(outcome.plan, outcome.error)
+            self._copier.claims.give_back(outcome.plan.chunk_id for outcome in outcomes)
 
     def describe(self) -> dict[str, Any]:
         return {
@@ -176,7 +184,10 @@ class CopyPipeline:
             self._meter.add(chunk.size_bytes if plan.sources else 0)
             target = plan.target.worker_id
             return moved(chunk, plan.leaving, target) if plan.leaving else adopted(chunk, target)
-        is_gone = _is_refusal(plan, outcome.error) and (plan.is_promise_new or not plan.sources)
+        if plan.sources:
+            is_gone = plan.is_promise_new and _is_refusal(plan, outcome.error)
+        else:
+            is_gone = isinstance(outcome.error, _ABSENT)
         return released(chunk, plan.target.worker_id) if is_gone else chunk
 
     def _note_failure(self, plan: CopyPlan, error: DFSError) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from common.errors import DFSError, StaleEpoch
+from common.errors import DFSError, PeerUnreachable, StaleEpoch
 from common.logs import EventLog
 from common.worker_client import WorkerClient
 from master_node import model
@@ -52,7 +52,7 @@ class Release:
         self._freed = self._failed = 0
 
     def work(self, epoch: int) -> Progress:
-        views = {view.worker_id: view for view in self._membership.workers()}
+        views = self._views()
         if self._membership.are_most_gone():
             return Progress.THROTTLED
         ready = [name for name, view in views.items() if view.is_serving and view.record.is_reconciled]
@@ -80,10 +80,11 @@ class Release:
         """Free those of the worker's copies that nobody needs; returns how many."""
         claimed = self._claims.claim(chunk.chunk_id for chunk in chunks if self._may_go(chunk, view, views))
         try:
-            # As the records are now that no other job touches these chunks.
-            current = [chunk for chunk in self._store.find_chunks(sorted(claimed)) if self._may_go(chunk, view, views)]
-            arriving = self._arriving(current)
-            going = [chunk for chunk in current if chunk.version_id not in arriving and self._is_one_good(chunk, views)]
+            backed = self._backed([chunk for chunk in chunks if chunk.chunk_id in claimed], views)
+            # Reading took its time: only what is still so counts, of the records and of the workers.
+            views = self._views()
+            current = self._store.find_chunks(sorted(chunk.chunk_id for chunk in backed))
+            going = [chunk for chunk in current if chunk in backed and self._may_go(chunk, view, views)]
             if not going or not self._order_delete(view, going, epoch):
                 return 0
             count = sum(self._store.replace_chunks([released(chunk, view.worker_id) for chunk in going]))
@@ -92,6 +93,9 @@ class Release:
             return count
         finally:
             self._claims.give_back(claimed)
+
+    def _views(self) -> Views:
+        return {view.worker_id: view for view in self._membership.workers()}
 
     def _may_go(self, chunk: Chunk, view: WorkerView, views: Views) -> bool:
         return (
@@ -110,18 +114,31 @@ class Release:
             if upload.state != model.ABORTED and now - upload.last_activity_at < model.ARRIVAL_SECONDS
         }
 
-    def _is_one_good(self, chunk: Chunk, views: Views) -> bool:
+    def _backed(self, chunks: Sequence[Chunk], views: Views) -> set[Chunk]:
+        """Those of which no copy is arriving, and one of the replicas that stay is good."""
+        arriving = self._arriving(chunks)
+        silent: set[str] = set()
+        return {
+            chunk for chunk in chunks if chunk.version_id not in arriving and self._is_one_good(chunk, views, silent)
+        }
+
+    def _is_one_good(self, chunk: Chunk, views: Views, silent: set[str]) -> bool:
         """Whether one of the replicas that stay is good, by reading it; of a version that is freed none need be.
 
-        A worker that finds its own damaged reports it, so this is looked at again.
+        A worker that finds its own damaged reports it, so this is looked at again. silent: the workers that did not
+        answer, which are not waited for once more.
         """
         if chunk.factor <= 0:
             return True
         for name in safe_replicas(chunk, views):
+            if name in silent:
+                continue
             try:
                 if self._workers.verify_chunk(views[name].url, chunk.chunk_id):
                     return True
             except DFSError as error:
+                if isinstance(error, PeerUnreachable):
+                    silent.add(name)
                 self._log.warning("copy_not_verified", worker=name, chunk_id=chunk.chunk_id, error=error.detail)
         self._failed += 1
         return False

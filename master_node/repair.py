@@ -7,7 +7,7 @@ nothing is moved. No chunk is begun while one with fewer copies is under way or 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from common.clock import Clock
@@ -17,7 +17,8 @@ from master_node.copy_plans import plan_copy
 from master_node.copying import Copier
 from master_node.election import Election
 from master_node.jobs import Progress
-from master_node.membership import Membership
+from master_node.lost import Strike
+from master_node.membership import Membership, WorkerView
 from master_node.passes import Walk
 from master_node.pipeline import CopyPipeline
 from master_node.store.base import MetadataStore
@@ -37,18 +38,25 @@ class Repair:
         log: EventLog,
         copier: Copier,
         rng: random.Random,
+        strike: Strike,
     ) -> None:
+        """strike: the job that says what is owed because workers are lost."""
         self._store = store
         self._membership = membership
+        self._strike = strike
         self._pipeline = CopyPipeline(store, copier, election, clock, log, rng)
         # By the number of copies that are left.
         self._walks: dict[int, Walk] = {}
 
     def work(self, epoch: int) -> Progress:
         self._pipeline.settle(epoch)
+        views = self._membership.workers()
+        is_striking = self._strike.is_pending(views)
         if not self._membership.are_most_gone():
-            self._start(epoch)
-        return self._pipeline.proceed(epoch, is_wanted=any(walk.has_found for walk in self._walks.values()))
+            self._start(views, 1 if is_striking else MAX_REPLICATION_FACTOR, epoch)
+        progress = self._pipeline.proceed(epoch, is_wanted=any(walk.has_found for walk in self._walks.values()))
+        # What was held back for the strike is not to wait longer than that.
+        return Progress.IDLE if is_striking and progress is Progress.THROTTLED else progress
 
     def describe(self) -> Mapping[str, Any]:
         owed = self._store.owed()
@@ -63,12 +71,13 @@ class Repair:
             **copies,
         }
 
-    def _start(self, epoch: int) -> None:
+    def _start(self, views: Sequence[WorkerView], most_copies: int, epoch: int) -> None:
+        """Start copies of the chunks with the fewest copies, of those with `most_copies` at most."""
         room = self._pipeline.room()
         if not room:
             return
-        site = self._pipeline.site(self._membership.workers())
-        for copies in range(MAX_REPLICATION_FACTOR):
+        site = self._pipeline.site(views)
+        for copies in range(min(most_copies + 1, MAX_REPLICATION_FACTOR)):
             if self._pipeline.has_fewer_copies_in_flight(copies):
                 return
             plans = self._walks.setdefault(copies, Walk()).choose(

@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from common.settings import ClusterSettings
+from master_node.drain import is_empty
 from master_node.election import Election
 from master_node.job_board import JobBoard, progress_of
 from master_node.membership import ALIVE, DEAD, Membership, WorkerView
-from master_node.model import ABORTED, NEVER, OPEN
-from master_node.store.base import Holding, MetadataStore
+from master_node.model import ABORTED, NEVER
+from master_node.store.base import MetadataStore
 
-# Aborted uploads that are counted; they are collected within seconds, so there are rarely more. Of open uploads, those
-# that are looked at for a worker to be emptied.
+# Aborted uploads that are counted; they are collected within seconds, so there are rarely more.
 MAX_COUNTED = 1000
 
 
@@ -106,15 +106,8 @@ class ClusterReport:
         return {
             "chunks_left": view.record.heartbeat.chunk_count,
             "bytes_left": view.record.heartbeat.used_bytes,
-            "is_complete": self._is_empty(view.worker_id),
+            "is_complete": is_empty(self._store, view.worker_id),
         }
-
-    def _is_empty(self, worker_id: str) -> bool:
-        """Whether no record names the worker, and no open upload that may come to."""
-        if any(self._store.find_held(worker_id, kind, "", 1) for kind in Holding):
-            return False
-        uploads = self._store.find_idle_uploads(OPEN, NEVER, MAX_COUNTED)
-        return len(uploads) < MAX_COUNTED and not any(worker_id in upload.workers for upload in uploads)
 
 
 def _never_seen(worker_id: str) -> dict[str, Any]:

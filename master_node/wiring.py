@@ -57,9 +57,10 @@ def build_master(config: Config, master_id: str) -> Service:
     committer = Committer(store, election, settings, clock)
     workers = WorkerClient(pool, timeout_seconds=ORDER_TIMEOUT_SECONDS)
     copier = Copier(workers, settings, clock)
+    strike = Strike(store, membership, log)
     jobs: list[Job] = [
-        Strike(store, membership, log),
-        Repair(store, membership, election, clock, log, copier, rng),
+        strike,
+        Repair(store, membership, election, clock, log, copier, rng, strike),
         Trim(store, membership),
         Release(store, membership, election, workers, log, copier),
         Inventory(store, membership, election, workers, settings, clock, log),

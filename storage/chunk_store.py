@@ -134,6 +134,8 @@ class ChunkStore:
                 replaced = _size_or_none(staged.path)
                 if replaced is not None:
                     self._refuse_conflict(chunk_id, checksum)
+                # What lies below the place of a disk that was unmounted would be hidden once it is back.
+                self._folders.require_present()
                 staged.publish()
                 self._count(file_size(size_bytes), 1)
                 if replaced is not None:
@@ -221,8 +223,10 @@ class ChunkStore:
     def find_held(self, chunk_ids: Iterable[str]) -> list[str]:
         """Those of these chunks that there is a file of. Raises DiskFailed where the absence of one proves nothing."""
         with disk_errors():
+            held = [chunk_id for chunk_id in chunk_ids if _size_or_none(self._folders.path(chunk_id)) is not None]
+            # Asked last, so that it was there all the time.
             self._folders.require_present()
-            return [chunk_id for chunk_id in chunk_ids if _size_or_none(self._folders.path(chunk_id)) is not None]
+        return held
 
     def list_folder(self, number: int, after: str, limit: int) -> list[HeldChunk]:
         """The first `limit` chunks above `after` in one of the folders, in the order of their ids."""

@@ -35,8 +35,7 @@ class ChunkFolders:
 
     def prepare(self) -> None:
         """Make what is missing, and make everything that an earlier run left visible last over a power cut."""
-        for number in range(INVENTORY_FOLDERS):
-            folder = self.parent / f"{number:02x}"
+        for folder in self._folders():
             folder.mkdir(parents=True, exist_ok=True)
             sync_directory(folder)
         if not self._mark.exists():
@@ -53,13 +52,13 @@ class ChunkFolders:
 
     def files(self) -> Iterator[os.DirEntry[str]]:
         """Every file, finished or not."""
-        for number in range(INVENTORY_FOLDERS):
-            with os.scandir(self.parent / f"{number:02x}") as entries:
+        for folder in self._folders():
+            with os.scandir(folder) as entries:
                 yield from entries
 
     def page(self, number: int, after: str, limit: int) -> list[HeldChunk]:
         """The first `limit` chunks above `after` in one folder, in the order of their ids; temporary files are none."""
-        with os.scandir(self.parent / f"{number:02x}") as entries:
+        with os.scandir(self._folder(number)) as entries:
             names = (entry.name for entry in entries if entry.name > after and is_chunk_id(entry.name))
             chosen = heapq.nsmallest(limit, names)
         return [chunk for name in chosen if (chunk := _held(self.path(name), name)) is not None]
@@ -70,17 +69,23 @@ class ChunkFolders:
             raise DiskFailed(f"the folder {self.parent} is not the one that was there at the start")
 
     def are_emptied(self) -> bool:
-        """Whether somebody has emptied the disk since `prepare`.
+        """Whether somebody has emptied the disk since `prepare`, or one of its folders.
 
         Raises DiskFailed when the place now belongs to another device: a disk that was unmounted, or exchanged under a
         running worker, must not be taken for an empty one.
         """
-        if _identity(self._mark) == self._identity:
+        if _identity(self._mark) == self._identity and all(os.path.isdir(folder) for folder in self._folders()):
             return False
         there = next(folder for folder in (self.parent, *self.parent.parents) if folder.exists())
         if there.stat().st_dev != self._device:
             raise DiskFailed(f"{there} is on another device than at the start; is the disk mounted?")
         return True
+
+    def _folders(self) -> Iterator[Path]:
+        return map(self._folder, range(INVENTORY_FOLDERS))
+
+    def _folder(self, number: int) -> Path:
+        return self.parent / f"{number:02x}"
 
 
 def is_unfinished(name: str) -> bool:

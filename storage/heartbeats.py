@@ -42,6 +42,7 @@ class HeartbeatSender:
         self._interval_seconds = interval_seconds
         # The masters compare the disk with their records whenever it is another one.
         self._incarnation = secrets.token_hex(8)
+        self._is_disk_fit = True
         self._is_heard = True
         self._is_leaving = False
         self._stop = threading.Event()
@@ -69,9 +70,12 @@ class HeartbeatSender:
         An emptied disk is found here, and made fit for use again.
         """
         store, reports = self.reported.store, self.reported.reports
-        if store.is_emptied():
+        if store.is_emptied() or not self._is_disk_fit:
             self._log.warning("disk_emptied", incarnation=self._incarnation)
+            # What fails half-way is done again: the masters must hear of it in any case.
+            self._is_disk_fit = False
             self.reported.begin_anew()
+            self._is_disk_fit = True
             self._incarnation = secrets.token_hex(8)
         usage = store.usage()
         overflows = reports.overflows

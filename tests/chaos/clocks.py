@@ -88,7 +88,10 @@ CLOCK_SCENARIOS = (
         "9",
         "wall clocks jump by minutes, a day, a month, on any role",
         jump_clocks,
-        settings={"master": {"trash_retention_seconds": 3600}},
+        # Nobody may come to lead, or to look dead, for want of a processor.
+        settings={
+            "master": {"trash_retention_seconds": 3600, "lease_seconds": 6, "suspect_seconds": 10, "dead_seconds": 15}
+        },
         build=clocks_cluster,
     ),
 )

@@ -82,6 +82,12 @@ def test_one_more_copy(record: Chunk, where: Site, wanted: str) -> None:
     assert spell(plan_copy(record, where)) == wanted
 
 
+def test_of_several_doubtful_copies_each_is_asked_for_at_some_time() -> None:
+    """One that cannot answer, time after time, must not hide a good one."""
+    plans = {spell(plan_copy(chunk("", "cd"), site(seed=seed))) for seed in range(50)}
+    assert plans == {">c", ">d"}
+
+
 @pytest.mark.parametrize(
     ("record", "where", "wanted"),
     [

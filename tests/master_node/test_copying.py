@@ -68,6 +68,22 @@ class Bench:
             self.waiting.pop(0)()
 
 
+def test_a_copy_for_which_there_is_no_thread_ends_as_failed_and_frees_its_place() -> None:
+    bench = Bench(at_once=1)
+    start, failures = bench.copier._run, iter([True])
+
+    def fail_once(work: Callable[[], None]) -> None:
+        if next(failures, False):
+            raise RuntimeError("can't start new thread")
+        start(work)
+
+    bench.copier._run = fail_once
+    bench.submit("a>x", "a>x")
+    bench.run()
+    assert [type(outcome.error) for outcome in bench.outcomes] == [InternalError, type(None)]
+    assert bench.copier.pending_bytes("x") == 0
+
+
 def plan_of(spelling: str, number: int = 0) -> CopyPlan:
     sources, _, target = spelling.partition(">")
     chunk = make_chunk(hex_id(number), 0)

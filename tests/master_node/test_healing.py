@@ -6,15 +6,19 @@ from dataclasses import replace
 
 import pytest
 
+from common.errors import DFSError, PeerUnreachable, StaleEpoch, WorkerBusy
 from common.settings import MasterSettings
-from master_node import pipeline
+from master_node import lost, pipeline
+from master_node.copy_plans import plan_move
 from master_node.jobs import Progress
 from master_node.membership import ALIVE, DEAD, MAINTENANCE, SUSPECT, WorkerView
 from master_node.model import Chunk, File, WorkerRecord
 from master_node.rebalance import Shift, plan_shifts
+from master_node.replicas import struck
 from master_node.store.base import Holding
 from master_node.store.sqlite import SqliteStore
 from tests.support.healing import FIVE, HealingCluster
+from tests.support.masters import url_of
 from tests.support.metadata import make_heartbeat
 
 DEAD_AND_GRACE = 46.0
@@ -132,6 +136,31 @@ def test_chunks_with_one_copy_get_their_second_before_any_with_two_gets_its_thir
     assert set(left.values()) == {3}
 
 
+def test_no_third_copy_is_made_while_the_replicas_of_another_lost_worker_still_count(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two workers die three seconds apart, and the jobs run beside each other, a unit each in turn."""
+    monkeypatch.setattr(pipeline, "DEPTH", 8)
+    monkeypatch.setattr(lost, "PAGE", 10)
+    cluster = HealingCluster(store)
+    for number in range(40):
+        cluster.put(f"file {number}", 2)
+    left = {chunk.chunk_id: len({*chunk.replicas} - {"worker_1", "worker_2"}) for chunk in cluster.chunks()}
+    cluster.kill("worker_1")
+    cluster.pass_time(3.0)
+    cluster.kill("worker_2")
+    for _ in range(200):
+        cluster.pass_time(0.5)
+        for job in (cluster.leader.strike, cluster.leader.repair):
+            cluster.work(job)
+    had = []
+    for chunk_id, _ in cluster.disks.copied:
+        had.append(left[chunk_id])
+        left[chunk_id] += 1
+    assert had == sorted(had)
+    assert set(left.values()) == {3}
+
+
 def test_a_good_doubtful_copy_is_adopted_and_no_byte_is_moved(cluster: HealingCluster) -> None:
     file = cluster.put("a", on=FIVE[:3])
     chunk = only(cluster, file)
@@ -157,6 +186,55 @@ def test_a_bad_doubtful_copy_is_made_good_where_it_is(cluster: HealingCluster) -
     cluster.run(cluster.leader.repair)
     assert cluster.disks.copied == [(only(cluster, file).chunk_id, "worker_1")]
     assert cluster.faults() == []
+
+
+@pytest.mark.parametrize("answer", [WorkerBusy("no window is free"), StaleEpoch("over", highest=1)])
+def test_who_is_asked_for_the_last_copy_and_does_not_say_that_it_has_none_stays_named(
+    cluster: HealingCluster, monkeypatch: pytest.MonkeyPatch, answer: DFSError
+) -> None:
+    file = cluster.put("a", on=FIVE[:3])
+    name = only(cluster, file).chunk_id
+    cluster.kill("worker_1")
+    cluster.pass_time(DEAD_AND_GRACE)
+    cluster.run(cluster.leader.strike)
+    for bad in FIVE[1:3]:
+        del cluster.disks.chunks[bad][name]
+        cluster.take_inventory(bad)
+    cluster.bring_back("worker_1")
+    cluster.pass_time(2.0)
+
+    def refuse(_url: str, _chunk_id: str) -> bool:
+        raise answer
+
+    monkeypatch.setattr(cluster.disks, "verify_chunk", refuse)
+    for _ in range(5):
+        cluster.run(cluster.leader.repair)
+        cluster.pass_time(35.0)
+    assert "worker_1" in only(cluster, file).doubtful
+    monkeypatch.undo()
+    cluster.heal(20)
+    assert cluster.faults() == []
+
+
+def test_an_order_to_free_that_was_not_answered_keeps_a_move_from_its_target(cluster: HealingCluster) -> None:
+    """The move was planned before the order was given."""
+    file = cluster.put("a", on=FIVE[:4])
+    cluster.run(cluster.leader.trim)
+    cluster.pass_time(70.0)
+    chunk = only(cluster, file)
+    (doubtful,) = chunk.doubtful
+    moves = cluster.leader.drain._pipeline
+    plan = plan_move(chunk, chunk.replicas[0], moves.site(cluster.leader.membership.workers()))
+    assert plan is not None
+    assert plan.target.worker_id == doubtful
+    delays = iter([True])
+    cluster.disks.delays = lambda: next(delays, False)
+    cluster.work(cluster.leader.release)
+    assert len(cluster.disks.delayed) == 1
+    epoch = cluster.leader.election.leading_epoch()
+    assert epoch is not None
+    assert moves.start([plan], epoch) == 0
+    assert moves.is_untouched(chunk)
 
 
 def test_a_damaged_source_is_passed_over_reported_and_made_again(cluster: HealingCluster) -> None:
@@ -305,6 +383,43 @@ def test_a_doubtful_copy_stays_while_those_that_count_are_bad(cluster: HealingCl
     assert cluster.disks.good(chunk.chunk_id) == set(chunk.doubtful)
     cluster.heal(20)
     assert cluster.faults() == []
+
+
+def test_what_changes_while_a_copy_that_stays_is_read_is_seen_before_the_other_goes(cluster: HealingCluster) -> None:
+    file = cluster.put("a", on=FIVE[:4])
+    cluster.run(cluster.leader.trim)
+    cluster.pass_time(70.0)
+    chunk = only(cluster, file)
+    (doubtful,) = chunk.doubtful
+    verify = cluster.disks.verify_chunk
+
+    def lose_one_meanwhile(url: str, chunk_id: str) -> bool:
+        (present,) = cluster.store.find_chunks([chunk_id])
+        cluster.store.replace_chunks([struck(present, present.replicas[-1], is_proven=True)])
+        return verify(url, chunk_id)
+
+    cluster.disks.verify_chunk = lose_one_meanwhile  # type: ignore[method-assign]
+    cluster.work(cluster.leader.release)
+    assert doubtful in cluster.disks.good(chunk.chunk_id)
+
+
+def test_a_worker_that_hangs_is_waited_for_once_and_not_for_every_copy(cluster: HealingCluster) -> None:
+    for number in range(20):
+        cluster.put(f"file {number}", on=FIVE[:4])
+    cluster.run(cluster.leader.trim)
+    cluster.pass_time(70.0)
+    verify, asked = cluster.disks.verify_chunk, []
+    silent = cluster.chunks()[0].replicas[0]
+
+    def hang(url: str, chunk_id: str) -> bool:
+        if url == url_of(silent):
+            asked.append(chunk_id)
+            raise PeerUnreachable("no answer")
+        return verify(url, chunk_id)
+
+    cluster.disks.verify_chunk = hang  # type: ignore[method-assign]
+    cluster.work(cluster.leader.release)
+    assert len(asked) <= 1
 
 
 def test_nothing_is_released_before_the_worker_was_compared_with_the_records(cluster: HealingCluster) -> None:

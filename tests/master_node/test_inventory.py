@@ -463,6 +463,34 @@ def test_a_database_that_does_not_answer_fails_the_unit_and_loses_no_place(ring:
     assert ring.is_reconciled()
 
 
+def test_a_comparison_whose_end_could_not_be_written_down_ends_at_the_next_try(ring: Ring) -> None:
+    ring.record(1, *WORKERS)
+    finish_inventory, failures = ring.store.finish_inventory, iter([True])
+
+    def fail_once(worker_id: str, wanted: int) -> None:
+        if next(failures, False):
+            raise MetadataUnavailable("no answer")
+        finish_inventory(worker_id, wanted)
+
+    ring.store.finish_inventory = fail_once  # type: ignore[method-assign]
+    with pytest.raises(MetadataUnavailable):
+        ring.run()
+    ring.run()
+    assert all(ring.is_reconciled(worker_id) for worker_id in WORKERS)
+    assert "inventory_put_off" not in ring.events.names
+
+
+def test_a_worker_that_was_forgotten_and_comes_again_is_compared_again(ring: Ring) -> None:
+    ring.master.configured = {"worker_2", "worker_3"}
+    ring.run()
+    ring.store.forget_worker(MINE)
+    ring.pass_time(1.0, ("worker_2", "worker_3"))
+    assert ring.step() is Progress.IDLE
+    ring.master.configured = set(WORKERS)
+    ring.run()
+    assert ring.is_reconciled()
+
+
 def test_the_description_shows_each_worker_and_the_age_of_its_last_comparison(ring: Ring) -> None:
     ring.record(1, *WORKERS)
     ring.run()

@@ -49,6 +49,22 @@ def states(one: Membership) -> dict[str, str]:
     return {view.record.worker_id: view.state for view in one.workers()}
 
 
+def test_a_worker_whose_row_began_anew_is_heard_of_by_those_who_knew_the_old_one(store: MetadataStore) -> None:
+    one, clock = membership(store)
+    other, _ = membership(store)
+    for _ in range(50):
+        other.receive("worker_1", make_heartbeat())
+        pass_time(one, clock, 1.0)
+    assert states(one) == {"worker_1": ALIVE}
+    store.forget_worker("worker_1")
+    for _ in range(10):
+        other.receive("worker_1", make_heartbeat())
+        pass_time(one, clock, 1.0)
+    assert states(one) == {"worker_1": ALIVE}
+    pass_time(one, clock, DEAD_SECONDS + 1.0)
+    assert states(one) == {"worker_1": DEAD}
+
+
 def test_a_cluster_without_heartbeats_has_no_workers(store: MetadataStore) -> None:
     one, _ = membership(store)
     one.refresh()

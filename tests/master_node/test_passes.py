@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from master_node.model import Chunk
-from master_node.passes import FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS, PAGE, PutOff, Walk
+from master_node.passes import FIRST_PAUSE_SECONDS, FORGIVEN_SECONDS, LAST_PAUSE_SECONDS, PAGE, PutOff, Walk
 from tests.support.masters import ManualClock
 from tests.support.metadata import hex_id, make_chunk
 
@@ -63,6 +63,17 @@ def test_what_fails_again_is_put_off_for_longer_up_to_a_limit() -> None:
     assert pauses[0] == FIRST_PAUSE_SECONDS
     assert pauses == sorted(pauses)
     assert pauses[-1] == LAST_PAUSE_SECONDS
+
+
+def test_what_went_well_for_long_is_left_alone_no_longer_than_at_first() -> None:
+    clock = ManualClock()
+    put_off = PutOff(clock)
+    for _ in range(10):
+        put_off.add("a")
+    clock.advance(LAST_PAUSE_SECONDS + FORGIVEN_SECONDS)
+    put_off.add("a")
+    clock.advance(FIRST_PAUSE_SECONDS)
+    assert not put_off.has("a")
 
 
 def test_only_so_many_are_remembered_and_all_can_be_forgotten() -> None:

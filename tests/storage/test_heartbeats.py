@@ -188,6 +188,48 @@ def test_an_emptied_disk_is_found_made_fit_again_and_told_by_another_incarnation
     assert read_data(store, make_chunk(seed=1)) == make_chunk(seed=1).content
 
 
+def test_a_disk_that_could_not_be_made_fit_at_once_is_told_of_all_the_same(tmp_path: Path) -> None:
+    """Somebody was still deleting, so the first try met files that were gone when it looked at them."""
+    root = tmp_path / "data"
+    store = open_store(root)
+    put(store, make_chunk())
+    failures = iter([True])
+
+    def begin_anew() -> None:
+        store.recover()
+        if next(failures, False):
+            raise DiskFailed("a file vanished")
+
+    with serving(answer_well) as master:
+        sender, _ = sender_to(store, master.url)
+        sender.reported = dataclasses.replace(sender.reported, begin_anew=begin_anew)
+        sender.send()
+        shutil.rmtree(root / "chunks")
+        with pytest.raises(DiskFailed):
+            sender.send()
+        sender.send()
+        sender.send()
+        before, after, later = [seen.json()["incarnation"] for seen in master.requests]
+    assert before != after == later
+    assert next(failures, None) is None
+
+
+def test_a_folder_of_chunks_that_somebody_removed_is_made_again(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "data")
+    put(store, make_chunk())
+    folder = Path(store.path(make_chunk().chunk_id)).parent
+    with serving(answer_well) as master:
+        sender, _ = sender_to(store, master.url)
+        sender.send()
+        shutil.rmtree(folder)
+        sender.send()
+        before, after = [seen.json() for seen in master.requests]
+    assert before["incarnation"] != after["incarnation"]
+    assert after["chunk_count"] == 0
+    put(store, make_chunk())
+    assert read_data(store, make_chunk()) == make_chunk().content
+
+
 def test_a_disk_whose_mount_is_lost_is_not_taken_for_an_empty_one(store: ChunkStore, monkeypatch: Any) -> None:
     """A test cannot mount: that the device is another one is told by the store itself."""
     with serving(answer_well) as master:

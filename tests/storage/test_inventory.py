@@ -186,6 +186,29 @@ def test_a_lost_quarantine_folder_is_an_error_of_the_disk(tmp_path: Path) -> Non
     assert store.usage().chunk_count == 1
 
 
+def test_a_disk_that_vanishes_while_it_is_asked_proves_nothing(tmp_path: Path) -> None:
+    store = make_worker(tmp_path).store
+    put(store, make_chunk())
+
+    def asked_for() -> Iterator[str]:
+        (tmp_path / "chunks").rename(tmp_path / "elsewhere")
+        yield make_chunk().chunk_id
+
+    with pytest.raises(DiskFailed):
+        store.find_held(asked_for())
+
+
+def test_nothing_is_stored_below_the_place_of_a_disk_that_is_gone(tmp_path: Path) -> None:
+    """As when it was once started without its disk: there are folders, but not those of the start."""
+    store = make_worker(tmp_path / "disk").store
+    make_worker(tmp_path / "below")
+    (tmp_path / "disk" / "chunks").rename(tmp_path / "elsewhere")
+    (tmp_path / "below" / "chunks").rename(tmp_path / "disk" / "chunks")
+    with pytest.raises(DiskFailed):
+        put(store, make_chunk())
+    assert chunk_files(tmp_path / "disk") == []
+
+
 def test_files_that_were_put_here_by_hand_never_make_the_counters_negative(tmp_path: Path) -> None:
     """They were not counted when they came; a negative number would be refused by the masters, with every heartbeat."""
     store = make_worker(tmp_path).store

@@ -161,10 +161,10 @@ class Healer(Master):
             lambda worker_id: worker_id in self.configured,
             copier.claims,
         )
-        self.repair = Repair(store, membership, election, clock, log, copier, rng)
+        self.strike = Strike(store, membership, log)
+        self.repair = Repair(store, membership, election, clock, log, copier, rng, self.strike)
         self.drain = Drain(store, membership, election, clock, log, copier, rng)
         self.rebalance = Rebalance(store, membership, election, settings, clock, log, copier, rng)
-        self.strike = Strike(store, membership, log)
         self.trim = Trim(store, membership)
         self.release = Release(store, membership, election, disks, log, copier)  # type: ignore[arg-type]
         self.jobs: list[Job] = [
