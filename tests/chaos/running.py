@@ -100,7 +100,7 @@ class Run:
 
     def settle(self) -> None:
         """Wait until nothing is left to heal."""
-        wait_until_healed(self.cluster, self.report, time.monotonic(), self.heal_seconds, has_time=not self.is_quick)
+        wait_until_healed(self.cluster, self.report, time.monotonic(), self.heal_seconds)
 
     def store(self, path: str, size: int) -> dict[str, Any]:
         """Put a file that the manifest knows, while nothing is wrong; returns its JSON."""
