@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from common.checksums import block_digests
@@ -39,15 +39,20 @@ def all_chunks(store: MetadataStore) -> list[Chunk]:
     return found
 
 
-def intact_replicas(cluster: TestCluster, chunk: Chunk) -> dict[str, Path]:
-    """The files of those replicas that count and are good, by worker."""
-    files = cluster.replicas(chunk.chunk_id)
-    return {name: files[name] for name in chunk.replicas if name in files and is_intact(files[name], chunk.checksum)}
+def intact_replicas(files: Mapping[str, Mapping[str, Path]], chunk: Chunk) -> dict[str, Path]:
+    """The files of those replicas that count and are good, by worker. files: of each worker, by chunk id."""
+    held = {name: files[name][chunk.chunk_id] for name in chunk.replicas if chunk.chunk_id in files[name]}
+    return {name: path for name, path in held.items() if is_intact(path, chunk.checksum)}
+
+
+def all_files(cluster: TestCluster) -> dict[str, dict[str, Path]]:
+    """The chunk files of every worker."""
+    return {name: cluster.chunk_files(name) for name in cluster.workers}
 
 
 def are_all_there(cluster: TestCluster, store: MetadataStore) -> bool:
     """Whether nothing is owed and every replica that counts has its file; none is read."""
-    files = {name: cluster.chunk_files(name) for name in cluster.workers}
+    files = all_files(cluster)
     return not store.owed().chunks and all(
         chunk.chunk_id in files[name] for chunk in all_chunks(store) for name in chunk.replicas
     )
@@ -98,9 +103,9 @@ class FlipBits:
     def strike(self) -> str:
         chunks = all_chunks(self._store)
         self._rng.shuffle(chunks)
-        done = 0
+        files, done = all_files(self._cluster), 0
         for chunk in chunks[: 4 * self._chunks]:
-            good = intact_replicas(self._cluster, chunk)
+            good = intact_replicas(files, chunk)
             if len(good) >= GOOD_BEFORE_DAMAGE and done < self._chunks:
                 done += self._flip_one(good, chunk.checksum)
         return f"flipped a bit in one replica of {done} chunks"

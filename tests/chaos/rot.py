@@ -8,7 +8,7 @@ from pathlib import Path
 
 from master_node.store.base import MetadataStore
 from tests.chaos.checker import opened_store
-from tests.chaos.disks import all_chunks, are_all_there, cut, empty_disk, flip_bit, intact_replicas
+from tests.chaos.disks import all_chunks, all_files, are_all_there, cut, empty_disk, flip_bit, intact_replicas
 from tests.chaos.faults import Kill
 from tests.chaos.plain_copy import plain_copy_rate
 from tests.chaos.running import Run, Scenario
@@ -39,9 +39,9 @@ def flip_bits(run: Run) -> None:
 
 def _flip(run: Run, store: MetadataStore, doomed: str) -> list[tuple[str, str]]:
     """Damage the chunks in turn in one and in two replicas; the pairs of worker and chunk that are bad now."""
-    bad = []
+    bad, files = [], all_files(run.cluster)
     for number, chunk in enumerate(all_chunks(store)):
-        good = intact_replicas(run.cluster, chunk)
+        good = intact_replicas(files, chunk)
         copies = 3 if chunk.version_id == doomed else 1 + number % 2
         for worker_id in run.rng.sample(sorted(good), copies):
             flip_bit(good[worker_id], run.rng, chunk.checksum)
