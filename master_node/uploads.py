@@ -125,8 +125,13 @@ class Uploads:
             raise InvalidRequest(f"at most {MAX_PLACE} chunks are placed at once")
         if not count:
             return ()
+        candidates = self._membership.candidates()
+        if len(candidates) < upload.replication_factor:
+            # Others may have heard of more, a moment ago.
+            self._membership.refresh()
+            candidates = self._membership.candidates()
         return place_chunks(
-            self._membership.candidates(),
+            candidates,
             start=start,
             count=count,
             chunk_size_bytes=upload.chunk_size_bytes,

@@ -253,3 +253,13 @@ def test_an_upload_opened_by_a_master_that_just_started_is_not_idle(store: Sqlit
 def test_every_refusal_is_an_error_of_the_system(master: Master) -> None:
     with pytest.raises(DFSError):
         master.uploads.record("not an id", [], 0, 0)
+
+
+def test_a_master_that_has_not_seen_the_workers_yet_looks_before_it_refuses(master: Master, store: SqliteStore) -> None:
+    """Right after a start the workers have been heard by another master, a moment ago."""
+    other = Master("master_2", store, ManualClock(), ChunkHosts())
+    for worker_id in WORKERS:
+        master.membership.receive(worker_id, replace(make_heartbeat(), url=master.urls[worker_id]))
+    assert other.membership.candidates() == []
+    opened = other.uploads.open("a", None, 1)
+    assert {target.worker_id for target in opened.placements[0].targets} == set(WORKERS)
