@@ -7,9 +7,12 @@ because a worker is down, is put off and tried again; records go only when every
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from enum import IntEnum
+from functools import partial
 from typing import Any
 
 from common.clock import Clock
@@ -29,12 +32,25 @@ from master_node.store.base import MetadataStore
 
 BATCH_CHUNKS = 500
 RETRY_SECONDS = 30.0
+# Records that other jobs change or copy are looked at again at once, so often, and then after this time.
+MAX_TRIES = 3
+BUSY_SECONDS = 2.0
+# More steps than a file takes from its last due version to nothing.
+MAX_STEPS = 8
 # How long the document of a committed upload answers repeated commits.
 COMMITTED_KEPT_SECONDS = 300.0
 
 
+class _Left(IntEnum):
+    """What is left of chunks that were to be freed: nothing; records that others work on; copies on silent workers."""
+
+    NOTHING = 0
+    BUSY = 1
+    HELD = 2
+
+
 class GarbageCollector:
-    """The job that frees space; one file or upload a unit."""
+    """The job that frees space; some files or uploads a unit."""
 
     name = "garbage_collection"
 
@@ -50,10 +66,13 @@ class GarbageCollector:
         log: EventLog,
         knows_worker: Callable[[str], bool],
         claims: Claims | None = None,
+        lanes: int = 1,
     ) -> None:
         """knows_worker: whether a worker is in the configuration; what only others hold counts as gone.
 
-        claims: those of the jobs that run beside this one, so that nothing is freed while it is copied.
+        claims: those of the jobs that run beside this one, so that nothing is freed while it is copied. lanes: how
+        many files or uploads are collected at once, each on a thread if there are several: they share the waits for
+        workers and for the database's disk.
         """
         self._store = store
         self._membership = membership
@@ -64,12 +83,14 @@ class GarbageCollector:
         self._clock = clock
         self._log = log
         self._knows_worker = knows_worker
+        self._lanes = lanes
+        self._counting = threading.Lock()
         self._freed_versions = self._freed_bytes = 0
         self._claims = claims or Claims(clock)
         self._kinds = deque((self._next_file, self._next_aborted, self._next_idle, self._next_committed))
 
     def work(self, epoch: int) -> Progress:
-        """One file or upload. The kinds take turns, so that none waits for ever behind another."""
+        """Some of one kind. The kinds take turns, so that none waits for ever behind another."""
         now = self._election.clock_seconds()
         for _ in range(len(self._kinds)):
             self._kinds.rotate(-1)
@@ -82,24 +103,56 @@ class GarbageCollector:
         return {"freed_versions": self._freed_versions, "freed_bytes": self._freed_bytes}
 
     def _next_file(self, now: float, epoch: int) -> bool:
-        files = self._store.find_due_files(now, 1)
-        for file in files:
-            try:
-                self._collect_file(file, now, epoch)
-            except DFSError as error:
-                self._log.warning("collection_put_off", file_id=file.file_id, error=error.detail)
-                self._change_file(file.file_id, lambda present: model.postponed(present, now + RETRY_SECONDS))
+        files = self._store.find_due_files(now, self._lanes)
+        self._at_once([partial(self._try_file, file, now, epoch) for file in files])
         return bool(files)
 
     def _next_aborted(self, now: float, epoch: int) -> bool:
-        uploads = self._store.find_idle_uploads(model.ABORTED, now, 1)
-        for upload in uploads:
-            try:
-                self._collect_upload(upload, now, epoch)
-            except DFSError as error:
-                self._log.warning("collection_put_off", upload_id=upload.upload_id, error=error.detail)
-                self._put_off(upload, now + RETRY_SECONDS)
+        uploads = self._store.find_idle_uploads(model.ABORTED, now, self._lanes)
+        self._at_once([partial(self._try_upload, upload, now, epoch) for upload in uploads])
         return bool(uploads)
+
+    def _at_once(self, units: Sequence[Callable[[], None]]) -> None:
+        """Do them all, and return when the last is done; raises what the first that failed has raised."""
+        errors: list[Exception] = []
+
+        def do(unit: Callable[[], None]) -> None:
+            try:
+                unit()
+            except Exception as error:  # noqa: BLE001 - raised again below
+                errors.append(error)
+
+        threads = [threading.Thread(target=do, args=(unit,), name="collect", daemon=True) for unit in units[1:]]
+        for thread in threads:
+            thread.start()
+        for unit in units[:1]:
+            do(unit)
+        for thread in threads:
+            thread.join()
+        if errors:
+            raise errors[0]
+
+    def _try_file(self, file: File, now: float, epoch: int) -> None:
+        try:
+            present: File | None = file
+            for _ in range(MAX_STEPS):
+                if present is None or present.due_at > now:
+                    break
+                self._collect_file(present, now, epoch)
+                present = self._store.find_file(file.file_id)
+        except DFSError as error:
+            self._log.warning("collection_put_off", file_id=file.file_id, error=error.detail)
+            self._postpone(file.file_id, now + RETRY_SECONDS)
+
+    def _try_upload(self, upload: Upload, now: float, epoch: int) -> None:
+        try:
+            self._collect_upload(upload, now, epoch)
+        except DFSError as error:
+            self._log.warning("collection_put_off", upload_id=upload.upload_id, error=error.detail)
+            self._put_off(upload, now + RETRY_SECONDS)
+
+    def _postpone(self, file_id: str, until: float) -> None:
+        self._change_file(file_id, lambda present: model.postponed(present, until))
 
     def _next_idle(self, now: float, _epoch: int) -> bool:
         uploads = self._store.find_idle_uploads(model.OPEN, now - self._settings.upload_idle_seconds, 1)
@@ -132,13 +185,18 @@ class GarbageCollector:
             self._committer.mark_committed(upload, file.file_id)
         # A late replica may still be arriving at a worker that is told to free it: its record stays for another time.
         is_arriving = upload is not None and now - upload.last_activity_at < model.ARRIVAL_SECONDS
-        if self._free_recorded_chunks(version_id, is_arriving, epoch):
-            self._change_file(file.file_id, lambda present: model.without_version(present, version_id))
+        for _ in range(MAX_TRIES):
+            left = self._free_recorded_chunks(version_id, is_arriving, epoch)
+            if left is not _Left.BUSY:
+                break
+        if left is not _Left.NOTHING:
+            self._postpone(file.file_id, now + (BUSY_SECONDS if left is _Left.BUSY else RETRY_SECONDS))
+            return
+        self._change_file(file.file_id, lambda present: model.without_version(present, version_id))
+        with self._counting:
             self._freed_versions += 1
             self._freed_bytes += old.version.size_bytes
-            self._log.info("version_freed", file_id=file.file_id, version_id=version_id, bytes=old.version.size_bytes)
-        else:
-            self._change_file(file.file_id, lambda present: model.postponed(present, now + RETRY_SECONDS))
+        self._log.info("version_freed", file_id=file.file_id, version_id=version_id, bytes=old.version.size_bytes)
 
     def _change_file(self, file_id: str, change: Callable[[File], File]) -> None:
         """Apply `change` to the file as it stands, again where another writer came first; else at the next look."""
@@ -147,27 +205,24 @@ class GarbageCollector:
             if file is None or self._store.replace_file(change(file)):
                 return
 
-    def _free_recorded_chunks(self, version_id: str, is_arriving: bool, epoch: int) -> bool:
-        """Free all chunks of a version and their records; False when some worker could not be told.
-
-        is_arriving: replicas that were late may come yet.
-        """
-        start, is_complete = 0, True
+    def _free_recorded_chunks(self, version_id: str, is_arriving: bool, epoch: int) -> _Left:
+        """Free all chunks of a version and their records. is_arriving: replicas that were late may come yet."""
+        start, left = 0, _Left.NOTHING
         while chunks := self._store.list_chunks(version_id, start, BATCH_CHUNKS):
             start = chunks[-1].index + 1
-            is_complete &= self._free_batch(chunks, is_arriving, epoch)
-        return is_complete
+            left = max(left, self._free_batch(chunks, is_arriving, epoch))
+        return left
 
-    def _free_batch(self, chunks: Sequence[Chunk], is_arriving: bool, epoch: int) -> bool:
-        """Free these chunks, but for those that are just being copied; False where something is left."""
+    def _free_batch(self, chunks: Sequence[Chunk], is_arriving: bool, epoch: int) -> _Left:
+        """Free these chunks, but for those that are just being copied."""
         claimed = self._claims.claim(chunk.chunk_id for chunk in chunks)
         try:
-            is_all = self._free_claimed([chunk for chunk in chunks if chunk.chunk_id in claimed], is_arriving, epoch)
+            left = self._free_claimed([chunk for chunk in chunks if chunk.chunk_id in claimed], is_arriving, epoch)
         finally:
             self._claims.give_back(claimed)
-        return is_all and len(claimed) == len(chunks)
+        return max(left, _Left.NOTHING if len(claimed) == len(chunks) else _Left.BUSY)
 
-    def _free_claimed(self, chunks: Sequence[Chunk], is_arriving: bool, epoch: int) -> bool:
+    def _free_claimed(self, chunks: Sequence[Chunk], is_arriving: bool, epoch: int) -> _Left:
         recorded = _holders(chunks)
         # All workers are told, in case one holds what no record names; those that are recorded must confirm.
         told = self._tell(recorded | set(self._membership.targets()), [chunk.chunk_id for chunk in chunks], epoch)
@@ -176,7 +231,9 @@ class GarbageCollector:
         # A record that another job changed meanwhile stays as it is, and is seen again at the next try.
         is_gone = self._store.delete_chunks([chunk for chunk in left if not chunk.doubtful])
         self._store.replace_chunks([replace(chunk, revision=chunk.revision + 1) for chunk in left if chunk.doubtful])
-        return all(is_gone) and len(is_gone) == len(chunks)
+        if len(is_gone) < len(chunks):
+            return _Left.HELD
+        return _Left.NOTHING if all(is_gone) else _Left.BUSY
 
     def _tell(self, worker_ids: Iterable[str], chunk_ids: Sequence[str], epoch: int) -> set[str]:
         """Order these workers to free the chunks; returns those that confirmed."""

@@ -39,6 +39,7 @@ from master_node.uploads import Uploads
 from master_node.watch import Watch
 
 ORDER_TIMEOUT_SECONDS = 10.0
+GARBAGE_LANES = 8
 
 
 def build_master(config: Config, master_id: str) -> Service:
@@ -77,6 +78,7 @@ def build_master(config: Config, master_id: str) -> Service:
             log,
             lambda name: name in roster,
             copier.claims,
+            GARBAGE_LANES,
         ),
         Departed(store, membership, log),
         RequestedFsck(Fsck(store, membership, workers, clock, log), store),

@@ -170,5 +170,8 @@ def test_nothing_that_counts_is_lost_and_in_the_end_all_is_whole(
     for name, chunk_id in rotten:
         assert not chaos.cluster.disks.chunks[name].pop(chunk_id)
         chaos.cluster.disks.reports.append((name, chunk_id))
+    # A report that came before its copy was recorded has changed nothing; the next inventory finds that.
+    for name in FIVE:
+        store.want_inventory(name)
     chaos.cluster.heal()
     assert chaos.cluster.faults() == []
