@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shutil
 import subprocess
@@ -16,9 +17,9 @@ from common.launcher import Cluster, RunningNode
 from tests.chaos.running import Settings
 from tests.support.cluster import GATEWAY, MASTERS, WORKERS, TestCluster
 
-# A network that is meant for such tests: RFC 2544.
-_SUBNET = "198.18.77"
-_BRIDGE = "dfschaos"
+# Networks that are meant for such tests: RFC 2544.
+_SUBNETS = "198.18"
+_numbers = itertools.count()
 # No machine has this one, so what is sent to it is lost, as on a line that is cut.
 _NOBODY = "02:00:00:00:00:01"
 NODES = (*MASTERS, *WORKERS, GATEWAY)
@@ -28,7 +29,11 @@ class Network:
     """A bridge and a namespace for each node, from the start until `close`."""
 
     def __init__(self) -> None:
-        self.addresses = {node_id: f"{_SUBNET}.{10 + number}" for number, node_id in enumerate(NODES)}
+        # Several may run on a machine, and what is removed may stay for a moment.
+        number = os.getpid() * 10 + next(_numbers)
+        self._bridge = f"dfs{number % 10**8}"
+        self._subnet = f"{_SUBNETS}.{number % 256}"
+        self.addresses = {node_id: f"{self._subnet}.{10 + number}" for number, node_id in enumerate(NODES)}
         self._made: list[Sequence[str]] = []
         try:
             self._make()
@@ -51,6 +56,9 @@ class Network:
     def mend(self, sender: str, receiver: str) -> None:
         self._ip(sender, "neigh", "del", self.addresses[receiver], "dev", "eth0")
 
+    def namespace(self, node_id: str) -> str:
+        return f"{self._bridge}_{node_id}"
+
     def slow(self, node_id: str, rate: str) -> None:
         """What the node sends goes no faster than this, e.g. 4mbit."""
         self._tc(node_id, "replace", "root", "tbf", "rate", rate, "burst", "16kb", "latency", "1s")
@@ -59,16 +67,16 @@ class Network:
         self._tc(node_id, "del", "root")
 
     def _make(self) -> None:
-        self._do(["ip", "link", "add", _BRIDGE, "type", "bridge"], ["ip", "link", "del", _BRIDGE])
-        _run("ip", "addr", "add", f"{_SUBNET}.1/24", "dev", _BRIDGE)
-        _run("ip", "link", "set", _BRIDGE, "up")
+        bridge = self._bridge
+        self._do(["ip", "link", "add", bridge, "type", "bridge"], ["ip", "link", "del", bridge])
+        _run("ip", "addr", "add", f"{self._subnet}.1/24", "dev", bridge)
+        _run("ip", "link", "set", bridge, "up")
         for number, (node_id, address) in enumerate(self.addresses.items()):
-            name = namespace(node_id)
+            name, outer = self.namespace(node_id), f"{bridge}_{number}"
             self._do(["ip", "netns", "add", name], ["ip", "netns", "del", name])
-            outer = f"{_BRIDGE}{number}"
-            # The inner end goes with its namespace, and the outer one with the inner.
-            _run("ip", "link", "add", outer, "type", "veth", "peer", "name", "eth0", "netns", name)
-            _run("ip", "link", "set", outer, "master", _BRIDGE, "up")
+            veth = ["ip", "link", "add", outer, "type", "veth", "peer", "name", "eth0", "netns", name]
+            self._do(veth, ["ip", "link", "del", outer])
+            _run("ip", "link", "set", outer, "master", bridge, "up")
             for arguments in (("addr", "add", f"{address}/24", "dev", "eth0"), ("link", "set", "eth0", "up")):
                 self._ip(node_id, *arguments)
             self._ip(node_id, "link", "set", "lo", "up")
@@ -78,10 +86,10 @@ class Network:
         self._made.append(undo)
 
     def _ip(self, node_id: str, *arguments: str) -> None:
-        _run("ip", "-n", namespace(node_id), *arguments)
+        _run("ip", "-n", self.namespace(node_id), *arguments)
 
     def _tc(self, node_id: str, verb: str, *arguments: str) -> None:
-        _run("tc", "-n", namespace(node_id), "qdisc", verb, "dev", "eth0", *arguments)
+        _run("tc", "-n", self.namespace(node_id), "qdisc", verb, "dev", "eth0", *arguments)
 
 
 class NetworkCluster(TestCluster):
@@ -100,11 +108,15 @@ class NetworkCluster(TestCluster):
         )
 
     def make_launcher(self) -> Cluster:
-        return _Namespaced(self.config)
+        return _Namespaced(self.config, self.network)
 
 
 class _Namespaced(Cluster):
     """Starts each node inside its namespace; the rest is as everywhere."""
+
+    def __init__(self, config: Config, network: Network) -> None:
+        super().__init__(config)
+        self._network = network
 
     def start(self) -> None:
         self.nodes = [self._launch(node_id) for node_id in NODES]
@@ -120,7 +132,7 @@ class _Namespaced(Cluster):
         console = log_dir / "console.log"
         with open(console, "wb") as output:
             process = subprocess.Popen(
-                ["ip", "netns", "exec", namespace(node_id), sys.executable, *_entry_point(node_id)],
+                ["ip", "netns", "exec", self._network.namespace(node_id), sys.executable, *_entry_point(node_id)],
                 cwd=PROJECT_ROOT,
                 env=child_environment({"DFS_HOME": str(self.config.home), "PYTHONUNBUFFERED": "1"}),
                 stdin=subprocess.DEVNULL,
@@ -129,10 +141,6 @@ class _Namespaced(Cluster):
                 start_new_session=True,
             )
         return RunningNode(node_id, _url(self.config, node_id), process, console)
-
-
-def namespace(node_id: str) -> str:
-    return f"{_BRIDGE}_{node_id}"
 
 
 def no_network() -> str:
