@@ -20,7 +20,7 @@ from benchmarks import report, rounds, table
 from benchmarks.figures import catalogue
 from benchmarks.interrupts import Interrupts
 from benchmarks.load import LoadFailed
-from benchmarks.nodes import DfsSystem, forget_settings
+from benchmarks.nodes import DfsSystem
 from benchmarks.options import Options, add_common_options, parse
 from benchmarks.swift import SwiftSystem
 from benchmarks.systems import System, SystemFailed
@@ -36,7 +36,6 @@ def main(arguments: Sequence[str]) -> int:
     options = parse(arguments)
     interrupts = Interrupts()
     interrupts.install()
-    forget_settings()
     try:
         with _scratch_folder(options) as scratch:
             document = _measure(options, scratch, interrupts)

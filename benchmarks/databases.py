@@ -14,10 +14,11 @@ from typing import Any
 
 import pymongo
 
-from benchmarks.homes import Ports, make_home, only_own_settings, resident_bytes
+from benchmarks.homes import Ports, make_home, resident_bytes
 from benchmarks.operations import Client
 from benchmarks.populate import fill_mongo, fill_sqlite
 from common.config import Config
+from common.environment import environment_without_settings
 from common.launcher import Cluster, kill_node
 from master_node.store.mongo import open_mongo_store
 
@@ -112,10 +113,9 @@ def _read_into_cache(path: Path) -> None:
 
 @contextmanager
 def _running(config: Config) -> Iterator[Cluster]:
-    cluster = Cluster(config)
+    cluster = Cluster(config, environment_without_settings())
     try:
-        with only_own_settings():
-            cluster.start()
+        cluster.start()
         cluster.wait_until_ready(READY_SECONDS)
         yield cluster
         cluster.require_all_running()

@@ -24,8 +24,9 @@ from typing import Any
 
 import requests
 
-from benchmarks.homes import LOCAL, Ports, make_home, only_own_settings, scratch_folder
+from benchmarks.homes import LOCAL, Ports, make_home, scratch_folder
 from common.config import Config
+from common.environment import environment_without_settings
 from common.launcher import Cluster, RunningNode, kill_node
 
 FILES, FILE_BYTES = 1_000, 2 * 1024 * 1024
@@ -42,9 +43,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=3, help="how often the disk is emptied")
     rounds = parser.parse_args().rounds
-    with scratch_folder() as home, only_own_settings():
+    with scratch_folder() as home:
         config = make_home(home, Ports())
-        cluster = Cluster(config)
+        cluster = Cluster(config, environment_without_settings())
         try:
             cluster.start()
             cluster.wait_until_ready(60.0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import random
 import secrets
 import socket
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from common.config import Config, load_config
-from common.environment import PROJECT_ROOT
+from common.environment import PROJECT_ROOT, environment_without_settings
 
 MASTERS = ("master_1", "master_2", "master_3")
 WORKERS = ("worker_1", "worker_2", "worker_3", "worker_4", "worker_5")
@@ -75,20 +74,7 @@ def make_home(
     env_file = home / ".env"
     env_file.touch(mode=0o600)
     env_file.write_text("".join(f"{name}={value}\n" for name, value in lines.items()), encoding="utf-8")
-    with only_own_settings():
-        return load_config(home)
-
-
-@contextlib.contextmanager
-def only_own_settings() -> Iterator[None]:
-    """Hide every setting that stands in this process's environment, so that children read those of their home."""
-    hidden = {name: value for name, value in os.environ.items() if name.startswith(("DFS_", "MONGO_"))}
-    for name in hidden:
-        del os.environ[name]
-    try:
-        yield
-    finally:
-        os.environ.update(hidden)
+    return load_config(home, environment_without_settings())
 
 
 def resident_bytes(group: int) -> int:

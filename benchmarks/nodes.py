@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from benchmarks.systems import HOST, SystemFailed, free_ports
 from common.config import Config, ConfigError, load_config
+from common.environment import environment_without_settings
 from common.launcher import Cluster, LaunchError
 
 MASTERS = tuple(f"master_{number}" for number in (1, 2, 3))
@@ -33,7 +33,7 @@ class DfsSystem:
         self._home = home
         _write_home(home)
         self._config: Config = _load(home)
-        self._cluster = Cluster(self._config)
+        self._cluster = Cluster(self._config, environment_without_settings())
         self.port = self._config.gateway.port
         self.replicas = self._config.cluster.replication_factor
 
@@ -68,13 +68,6 @@ class DfsSystem:
         return None
 
 
-def forget_settings() -> None:
-    """Take every setting of the system out of this process's environment, so that defaults are measured."""
-    for name in list(os.environ):
-        if name.startswith(("DFS_", "MONGO_")):
-            del os.environ[name]
-
-
 def _write_home(home: Path) -> None:
     ports = iter(free_ports(len(MASTERS) + len(WORKERS) + 1))
     tree = {
@@ -93,6 +86,6 @@ def _write_home(home: Path) -> None:
 
 def _load(home: Path) -> Config:
     try:
-        return load_config(home)
+        return load_config(home, environment_without_settings())
     except ConfigError as error:
         raise SystemFailed(f"the cluster's configuration is wrong: {error}") from error

@@ -20,12 +20,12 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from benchmarks.homes import LOCAL, Ports, make_home, only_own_settings, resident_bytes
+from benchmarks.homes import LOCAL, Ports, make_home, resident_bytes
 from benchmarks.tree import file_id_of
 from common.bodies import BodyReader
 from common.checksums import block_digests, checksum_of
 from common.config import Config
-from common.environment import PROJECT_ROOT, child_environment
+from common.environment import PROJECT_ROOT, child_environment, environment_without_settings
 from common.records import chunk_id
 from storage.chunk_store import ChunkStore
 
@@ -115,11 +115,11 @@ class WorkerHome:
     @contextlib.contextmanager
     def _running(self) -> Iterator[subprocess.Popen[bytes]]:
         console = self._config.home / "console.log"
-        with only_own_settings(), open(console, "wb") as output:
+        with open(console, "wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "storage.worker", WORKER],
                 cwd=PROJECT_ROOT,
-                env=child_environment({"DFS_HOME": str(self._config.home)}),
+                env=child_environment({"DFS_HOME": str(self._config.home)}, environment_without_settings()),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

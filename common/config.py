@@ -100,14 +100,14 @@ class ConfigError(Exception):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
-def load_config(home: Path | None = None) -> Config:
-    """Read and check everything; raises ConfigError with all problems found."""
-    home = home or home_directory()
+def load_config(home: Path | None = None, environment: Mapping[str, str] | None = None) -> Config:
+    """Read and check everything; raises ConfigError with all problems found. environment: else this process's."""
+    home = home or home_directory(environment)
     try:
-        environment = read_environment(home)
+        variables = read_environment(home, environment)
     except (OSError, ValueError) as error:
         raise ConfigError([Problem(".env", "(file)", f"must be readable UTF-8 text: {error}", "")]) from error
-    return _Loader(home, _read_file(home / "config.json"), environment).load()
+    return _Loader(home, _read_file(home / "config.json"), variables).load()
 
 
 def _read_file(path: Path) -> dict[str, Any]:

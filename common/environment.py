@@ -11,6 +11,7 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
+SETTING_PREFIXES = ("DFS_", "MONGO_")
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -20,7 +21,7 @@ def home_directory(environment: Mapping[str, str] | None = None) -> Path:
     return Path(values.get("DFS_HOME") or PROJECT_ROOT).resolve()
 
 
-def read_environment(home: Path) -> dict[str, tuple[str, str]]:
+def read_environment(home: Path, environment: Mapping[str, str] | None = None) -> dict[str, tuple[str, str]]:
     """All variables as name -> (value, where it came from); the environment wins over `.env`."""
     found: dict[str, tuple[str, str]] = {}
     env_file = home / ".env"
@@ -28,12 +29,18 @@ def read_environment(home: Path) -> dict[str, tuple[str, str]]:
         for name, value in dotenv_values(env_file, interpolate=False, encoding="utf-8").items():
             if value:
                 found[name] = (value, ".env")
-    for name, value in os.environ.items():
+    values = os.environ if environment is None else environment
+    for name, value in values.items():
         if value:
             found[name] = (value, "environment")
     return found
 
 
-def child_environment(changes: Mapping[str, str]) -> dict[str, str]:
-    """This process's environment with `changes`, for a process to be started."""
-    return {**os.environ, **changes}
+def environment_without_settings() -> dict[str, str]:
+    """This process's environment without any variable of the system, for what must not depend on the caller's."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(SETTING_PREFIXES)}
+
+
+def child_environment(changes: Mapping[str, str], environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """An environment, this process's unless one is given, with `changes`, for a process to be started."""
+    return {**(os.environ if environment is None else environment), **changes}

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,10 +52,11 @@ class _Plan:
 
 
 class Cluster:
-    """The nodes of one configuration on this host."""
+    """The nodes of one configuration on this host. environment: of every node's process, else this process's."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, environment: Mapping[str, str] | None = None) -> None:
         self.config = config
+        self.environment = environment
         self.nodes: list[RunningNode] = []
 
     @property
@@ -71,11 +72,14 @@ class Cluster:
         for plan in self._plans:
             self.nodes.append(self._start_node(plan))
 
-    def start_node(self, node_id: str) -> RunningNode:
-        """Start a node again that has ended. Raises LaunchError when its port is in use, KeyError when unknown."""
+    def start_node(self, node_id: str, variables: Mapping[str, str] | None = None) -> RunningNode:
+        """Start a node again that has ended; variables: for its environment.
+
+        Raises LaunchError when its port is in use, KeyError when the node is unknown.
+        """
         plan = {plan.node_id: plan for plan in self._plans}[node_id]
         _require_free_port(self.config.cluster.listen_address, plan)
-        node = self._start_node(plan)
+        node = self._start_node(plan, variables)
         self.nodes = [other for other in self.nodes if other.node_id != node_id] + [node]
         return node
 
@@ -117,7 +121,7 @@ class Cluster:
                 kill_node(node)
                 node.process.wait()
 
-    def _start_node(self, plan: _Plan) -> RunningNode:
+    def _start_node(self, plan: _Plan, variables: Mapping[str, str] | None = None) -> RunningNode:
         log_dir = self.config.log_dir(plan.node_id)
         log_dir.mkdir(parents=True, exist_ok=True)
         console = log_dir / "console.log"
@@ -125,7 +129,7 @@ class Cluster:
             process = subprocess.Popen(
                 [sys.executable, *plan.command],
                 cwd=PROJECT_ROOT,
-                env=child_environment({"DFS_HOME": str(self.config.home), "PYTHONUNBUFFERED": "1"}),
+                env=self.node_environment(variables),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -133,6 +137,11 @@ class Cluster:
                 start_new_session=True,
             )
         return RunningNode(plan.node_id, f"http://{plan.ip}:{plan.port}", process, console)
+
+    def node_environment(self, variables: Mapping[str, str] | None = None) -> dict[str, str]:
+        """What a node's process gets, with `variables` of its own."""
+        fixed = {"DFS_HOME": str(self.config.home), "PYTHONUNBUFFERED": "1"}
+        return child_environment({**fixed, **(variables or {})}, self.environment)
 
     def _ask(self, path: str) -> dict[str, Any]:
         gateway = self.config.gateway

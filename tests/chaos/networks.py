@@ -8,11 +8,11 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from common.config import Config
-from common.environment import PROJECT_ROOT, child_environment
+from common.environment import PROJECT_ROOT
 from common.launcher import Cluster, RunningNode
 from tests.chaos.running import Settings
 from tests.support.cluster import GATEWAY, MASTERS, WORKERS, TestCluster
@@ -108,25 +108,25 @@ class NetworkCluster(TestCluster):
         )
 
     def make_launcher(self) -> Cluster:
-        return _Namespaced(self.config, self.network)
+        return _Namespaced(self.config, self.network, self.environment())
 
 
 class _Namespaced(Cluster):
     """Starts each node inside its namespace; the rest is as everywhere."""
 
-    def __init__(self, config: Config, network: Network) -> None:
-        super().__init__(config)
+    def __init__(self, config: Config, network: Network, environment: Mapping[str, str]) -> None:
+        super().__init__(config, environment)
         self._network = network
 
     def start(self) -> None:
         self.nodes = [self._launch(node_id) for node_id in NODES]
 
-    def start_node(self, node_id: str) -> RunningNode:
-        node = self._launch(node_id)
+    def start_node(self, node_id: str, variables: Mapping[str, str] | None = None) -> RunningNode:
+        node = self._launch(node_id, variables)
         self.nodes = [other for other in self.nodes if other.node_id != node_id] + [node]
         return node
 
-    def _launch(self, node_id: str) -> RunningNode:
+    def _launch(self, node_id: str, variables: Mapping[str, str] | None = None) -> RunningNode:
         log_dir = self.config.log_dir(node_id)
         log_dir.mkdir(parents=True, exist_ok=True)
         console = log_dir / "console.log"
@@ -134,7 +134,7 @@ class _Namespaced(Cluster):
             process = subprocess.Popen(
                 ["ip", "netns", "exec", self._network.namespace(node_id), sys.executable, *_entry_point(node_id)],
                 cwd=PROJECT_ROOT,
-                env=child_environment({"DFS_HOME": str(self.config.home), "PYTHONUNBUFFERED": "1"}),
+                env=self.node_environment(variables),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -94,7 +94,8 @@ def _temporary_files(cluster: TestCluster, worker_id: str) -> list[Path]:
 
 def refill_a_disk(run: Run) -> None:
     """A worker's disk is emptied: all is copied again at a rate near that of a plain copy."""
-    count, size = (20, 4 * run.chunk_size) if run.is_quick else (1000, 2 * MIB + MIB // 20)
+    # Of five workers each holds three of five files: so many that one has a thousand of them, 2 GiB.
+    count, size = (20, MIB // 4) if run.is_quick else (1700, 2 * MIB + MIB // 20)
     run.store_many("refill", count, size)
     run.settle()
     with opened_store(run.cluster) as store:
@@ -177,6 +178,12 @@ ROT_SCENARIOS = (
         settings={"worker": {"quarantine_seconds": 3600}},
     ),
     Scenario("cut-files", "6", "files cut at 0, 1, n/2, n-1 bytes, temporary files left over", cut_files),
-    Scenario("empty-disk", "3", "a disk with 1,000 files (2 GiB) is emptied; the rate of the repair", refill_a_disk),
+    Scenario(
+        "empty-disk",
+        "3",
+        "a disk with 1,000 files (2 GiB) is emptied; the rate of the repair",
+        refill_a_disk,
+        settings={"cluster": {"chunk_size_bytes": 4 * MIB}},
+    ),
     Scenario("two-lost", "3", "two workers gone: second copies come before third ones", lose_two_workers),
 )

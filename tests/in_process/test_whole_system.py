@@ -21,7 +21,8 @@ from common.config import Config, load_config
 from common.serving import Service
 from master_node.wiring import build_master
 from storage.wiring import build_worker
-from tests.support.cluster import clean_environment, write_home
+from tests.support.cluster import write_home
+from tests.support.environment import clear_settings
 from tests.support.waiting import wait_until
 
 CHUNK = 65536
@@ -86,9 +87,10 @@ class Ring:
 
 
 @pytest.fixture
-def ring(tmp_path: Path) -> Iterator[Ring]:
+def ring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ring]:
+    clear_settings(monkeypatch)
     write_home(tmp_path)
-    with clean_environment(), contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
         ring = Ring(load_config(tmp_path))
         stack.callback(ring.close)
         wait_until(ring.is_complete, "every node is there", seconds=20)

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from common.config import load_config
 from master_node.roster import Roster
-from tests.support.cluster import clean_environment, write_home
+from tests.support.cluster import write_home
+from tests.support.environment import clear_settings
 from tests.support.logs import Events, recording_log
 
 THREE = ("worker_1", "worker_2", "worker_3")
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Path]:
-    with clean_environment():
-        write_home(tmp_path, workers=THREE)
-        yield tmp_path
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    clear_settings(monkeypatch)
+    write_home(tmp_path, workers=THREE)
+    return tmp_path
 
 
 @pytest.fixture

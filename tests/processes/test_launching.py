@@ -38,10 +38,15 @@ def home(tmp_path: Path) -> Iterator[Path]:
 
 
 def _run(home: Path, *arguments: str, cwd: Path = PROJECT_ROOT) -> subprocess.CompletedProcess[str]:
-    with clean_environment(DFS_HOME=str(home)):
-        return subprocess.run(
-            [sys.executable, *arguments], cwd=cwd, capture_output=True, text=True, timeout=60, check=False
-        )
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=cwd,
+        env=clean_environment(DFS_HOME=str(home)),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 def _change(home: Path, change: dict[str, Any]) -> dict[str, Any]:
@@ -124,15 +129,15 @@ def test_the_run_command_serves_until_it_is_told_to_stop(home: Path, number: sig
     (home / ".env").unlink()
     tree = json.loads((home / "config.json").read_text())
     address = f"http://127.0.0.1:{tree['gateway']['port']}"
-    with clean_environment(DFS_HOME=str(home), PYTHONUNBUFFERED="1"):
-        run = subprocess.Popen(
-            [sys.executable, "-m", "common.launcher"],
-            cwd=PROJECT_ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+    run = subprocess.Popen(
+        [sys.executable, "-m", "common.launcher"],
+        cwd=PROJECT_ROOT,
+        env=clean_environment(DFS_HOME=str(home), PYTHONUNBUFFERED="1"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
     try:
         printed = []
         assert run.stdout is not None
@@ -163,15 +168,15 @@ def test_the_run_command_serves_until_it_is_told_to_stop(home: Path, number: sig
 def test_a_node_killed_later_is_reported_and_the_others_go_on(home: Path) -> None:
     tree = json.loads((home / "config.json").read_text())
     address = f"http://127.0.0.1:{tree['gateway']['port']}"
-    with clean_environment(DFS_HOME=str(home), PYTHONUNBUFFERED="1"):
-        run = subprocess.Popen(
-            [sys.executable, "-m", "common.launcher"],
-            cwd=PROJECT_ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+    run = subprocess.Popen(
+        [sys.executable, "-m", "common.launcher"],
+        cwd=PROJECT_ROOT,
+        env=clean_environment(DFS_HOME=str(home), PYTHONUNBUFFERED="1"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
     try:
         assert run.stdout is not None
         pid = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -160,13 +159,12 @@ def _wait_until_clean(ring: TestCluster) -> None:
 
 
 def _fsck(ring: TestCluster, *options: str) -> subprocess.CompletedProcess[str]:
-    with clean_environment(DFS_HOME=str(ring.home)):
-        return subprocess.run(
-            [sys.executable, "-m", "master_node.fsck", *options],
-            cwd=ROOT,
-            env=dict(os.environ),
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+    return subprocess.run(
+        [sys.executable, "-m", "master_node.fsck", *options],
+        cwd=ROOT,
+        env=clean_environment(DFS_HOME=str(ring.home)),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )

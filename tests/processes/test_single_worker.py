@@ -56,8 +56,8 @@ def started(home: Path, master_url: str, server: str = "auto") -> Iterator[Start
         "worker": {"reserve_bytes": 0, "heartbeat_seconds": 0.1},
     }
     (home / "config.json").write_text(json.dumps(tree))
-    with clean_environment(DFS_HOME=str(home), DFS_CLUSTER_SECRET=SECRET):
-        process = subprocess.Popen([sys.executable, "-m", "storage.worker", "worker_6"], cwd=PROJECT_ROOT)
+    environment = clean_environment(DFS_HOME=str(home), DFS_CLUSTER_SECRET=SECRET)
+    process = subprocess.Popen([sys.executable, "-m", "storage.worker", "worker_6"], cwd=PROJECT_ROOT, env=environment)
     worker = Started(process, f"http://127.0.0.1:{port}", home)
     try:
         wait_until(worker.is_up, "the worker answers")

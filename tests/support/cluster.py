@@ -9,13 +9,14 @@ import random
 import secrets
 import signal
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import requests
 
 from common.config import Config, load_config
+from common.environment import environment_without_settings
 from common.launcher import Cluster, RunningNode, kill_node
 from tests.support.waiting import wait_until
 
@@ -79,14 +80,17 @@ class TestCluster:
         write_home(
             home, settings=settings, variables=variables, masters=masters, workers=workers, addresses=addresses or {}
         )
-        with self._environment():
-            self.config: Config = load_config(home)
+        self.config: Config = load_config(home, self.environment())
         self.base_url = f"http://{self.config.gateway.ip}:{self.config.gateway.port}"
         self._cluster = self.make_launcher()
 
     def make_launcher(self) -> Cluster:
         """What starts the nodes; to be replaced where they are not plain processes of this host."""
-        return Cluster(self.config)
+        return Cluster(self.config, self.environment())
+
+    def environment(self) -> dict[str, str]:
+        """What every node's process gets of this one's environment."""
+        return clean_environment(**self._variables)
 
     # --- the whole ---
 
@@ -94,8 +98,7 @@ class TestCluster:
         """Start every node and wait until the cluster is complete."""
         self._cluster = self.make_launcher()
         try:
-            with self._environment():
-                self._cluster.start()
+            self._cluster.start()
             self._cluster.wait_until_ready(READY_SECONDS)
         except BaseException:
             self.stop()
@@ -148,8 +151,7 @@ class TestCluster:
         started = []
         for node_id in node_ids:
             assert not self.is_running(node_id), f"{node_id} still runs"
-            with self._environment(variables):
-                started.append(self._cluster.start_node(node_id))
+            started.append(self._cluster.start_node(node_id, variables))
         for node in started:
             wait_until(lambda node=node: _is_healthy(node), f"{node.node_id} answers", READY_SECONDS)  # type: ignore[misc]
 
@@ -181,8 +183,7 @@ class TestCluster:
         """Name another worker in config.json and start it; nothing else is started anew."""
         self._change_workers(lambda workers: workers.update({worker_id: {"ip": LOOPBACK, "port": free_ports(1)[0]}}))
         self.workers = (*self.workers, worker_id)
-        with self._environment():
-            self._cluster.start_node(worker_id)
+        self._cluster.start_node(worker_id)
 
     def remove_worker(self, worker_id: str) -> None:
         """Take a worker that has ended out of config.json."""
@@ -194,8 +195,7 @@ class TestCluster:
         tree = json.loads(path.read_text(encoding="utf-8"))
         change(tree["workers"])
         path.write_text(json.dumps(tree, indent=1), encoding="utf-8")
-        with self._environment():
-            self.config = load_config(self.home)
+        self.config = load_config(self.home, self.environment())
         self._cluster.config = self.config
 
     # --- what can be seen from outside ---
@@ -247,11 +247,6 @@ class TestCluster:
         expected = len(self.masters) + len(self.workers)
         return bool(state["leader"]) and len(parts) == expected and all(part["state"] == "alive" for part in parts)
 
-    @contextlib.contextmanager
-    def _environment(self, variables: Mapping[str, str] | None = None) -> Iterator[None]:
-        with clean_environment(**self._variables, **(variables or {})):
-            yield
-
 
 def write_home(
     home: Path,
@@ -278,19 +273,12 @@ def write_home(
     (home / ".env").write_text("".join(f"{name}={value}\n" for name, value in lines.items()), encoding="utf-8")
 
 
-@contextlib.contextmanager
-def clean_environment(**changes: str) -> Iterator[None]:
-    """This process's environment without any setting of the system, with `changes`; put back afterwards."""
-    before = dict(os.environ)
-    for name in before:
-        if name.startswith(("DFS_", "MONGO_")) and not name.startswith("DFS_TEST_"):
-            del os.environ[name]
-    os.environ.update(changes)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+def clean_environment(**changes: str) -> dict[str, str]:
+    """This process's environment without any setting of the system, with `changes`: for a process to be started.
+
+    This process's own stays as it is: a client's thread may be reading it.
+    """
+    return {**environment_without_settings(), **changes}
 
 
 def free_ports(count: int) -> list[int]:

@@ -6,11 +6,13 @@ import os
 
 import pytest
 
+from common.environment import SETTING_PREFIXES
+
 SECRET = "a-secret-of-the-tests-0123456789"
 
 
 def clear_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Unset every variable that the configuration reads."""
     for name in list(os.environ):
-        if name.startswith(("DFS_", "MONGO_")) and not name.startswith("DFS_TEST_"):
+        if name.startswith(SETTING_PREFIXES) and not name.startswith("DFS_TEST_"):
             monkeypatch.delenv(name)
