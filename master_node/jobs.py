@@ -22,7 +22,7 @@ from master_node.store.base import MetadataStore
 IDLE, WORKING, WAITING, FAILED = "idle", "busy", "waiting", "failed"
 STATUS_SECONDS = 2.0
 # How long a job pauses at most that could do nothing, or that failed; twice as long each time until then.
-MAX_WAITING_SECONDS = 30.0
+MAX_WAITING_SECONDS = 10.0
 MAX_FAILED_SECONDS = 5.0
 
 
