@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from common.config import Config, ConfigError, load_config
-from common.serving import ServerOptions, Service, explained_start, serve
+from common.serving import GRACEFUL_SECONDS, ServerOptions, Service, explained_start, serve
 
 
 def run_node(
@@ -18,6 +18,7 @@ def run_node(
     max_connections: Callable[[Config], int],
     *,
     is_check: bool,
+    graceful_seconds: Callable[[Config], float] = lambda _config: GRACEFUL_SECONDS,
 ) -> int:
     """Run one node until it is stopped; returns the exit status. is_check: wire everything, start nothing, return.
 
@@ -48,6 +49,7 @@ def run_node(
             max_connections=max_connections(config),
             silence_seconds=config.cluster.silence_seconds,
             scratch_dir=config.log_dir(node_id),
+            graceful_seconds=graceful_seconds(config),
         ),
     )
     return 0

@@ -44,3 +44,13 @@ def environment_without_settings() -> dict[str, str]:
 def child_environment(changes: Mapping[str, str], environment: Mapping[str, str] | None = None) -> dict[str, str]:
     """An environment, this process's unless one is given, with `changes`, for a process to be started."""
     return {**(os.environ if environment is None else environment), **changes}
+
+
+def inherited_sockets() -> int:
+    """How many listening sockets systemd has opened for this very process: the descriptors from 3 on.
+
+    See sd_listen_fds(3). A process's children inherit the variables, too, and must not believe them.
+    """
+    if os.environ.get("LISTEN_PID") != str(os.getpid()):
+        return 0
+    return int(os.environ.get("LISTEN_FDS") or 0)

@@ -2,12 +2,16 @@
 
 One process per service: the app's background threads are started in the process that serves, and the buffers that
 bound its memory are counted there. Both ways serve with the same loop (common/server/), so both behave alike.
+
+Where systemd has opened the listening socket (socket activation), that one is served. It outlives the process, so
+connections wait in its queue, or are taken by the next process, while this one finishes what is under way.
 """
 
 from __future__ import annotations
 
 import contextlib
 import importlib.util
+import math
 import signal
 import socket
 import sys
@@ -16,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from common.environment import inherited_sockets
 from common.errors import CannotStart, DFSError
 from common.logs import EventLog
 from common.server.acceptor import Acceptor
@@ -23,8 +28,12 @@ from common.server.acceptor import Acceptor
 if TYPE_CHECKING:
     from flask import Flask
 
-GRACEFUL_SECONDS = 10
+GRACEFUL_SECONDS = 10.0
+# How long idle connections are kept by a process that is being replaced. A client at work sends its next request within
+# that time, and learns from the answer that the one after it needs another connection.
+HAND_OVER_SECONDS = 2.0
 _BACKLOG = 2048
+_FIRST_INHERITED = 3
 # gunicorn's Arbiter.WORKER_BOOT_ERROR: any other status makes it start the process again, for ever.
 CANNOT_START_STATUS = 3
 
@@ -48,7 +57,7 @@ class Service:
 @dataclass(frozen=True)
 class ServerOptions:
     """How to serve. server: auto, gunicorn or standalone. scratch_dir: where gunicorn keeps its liveness file, which
-    would else be in /tmp.
+    would else be in /tmp. graceful_seconds: how long requests under way may go on at a stop.
     """
 
     server: str
@@ -57,6 +66,7 @@ class ServerOptions:
     max_connections: int
     silence_seconds: float
     scratch_dir: Path
+    graceful_seconds: float = GRACEFUL_SECONDS
 
 
 @contextlib.contextmanager
@@ -95,7 +105,7 @@ def _serve_with_gunicorn(node_id: str, build: Callable[[], Service], options: Se
         "worker_class": "common.server.gunicorn_worker.ConnectionWorker",
         "worker_connections": options.max_connections,
         # After this the arbiter kills: the service is to be stopped by then too.
-        "graceful_timeout": GRACEFUL_SECONDS + 3,
+        "graceful_timeout": math.ceil(options.graceful_seconds) + 3,
         "timeout": 120,
         "worker_tmp_dir": str(options.scratch_dir),
         "control_socket_disable": True,
@@ -105,7 +115,9 @@ def _serve_with_gunicorn(node_id: str, build: Callable[[], Service], options: Se
 
     class Application(BaseApplication):  # type: ignore[misc]
         silence_seconds = options.silence_seconds
-        graceful_seconds = GRACEFUL_SECONDS
+        graceful_seconds = options.graceful_seconds
+        # gunicorn takes the sockets that it inherits, and the variables that tell of them.
+        idle_seconds = _idle_seconds()
         service: Service | None = None
 
         def load_config(self) -> None:
@@ -139,14 +151,7 @@ def _serve_alone(node_id: str, build: Callable[[], Service], options: ServerOpti
 
     with explained_start(node_id):
         service = build()
-        is_ipv6 = ":" in options.address
-        listener = socket.create_server(
-            (options.address, options.port),
-            family=socket.AF_INET6 if is_ipv6 else socket.AF_INET,
-            backlog=_BACKLOG,
-            # As gunicorn has it: "::" takes callers by IPv4 too.
-            dualstack_ipv6=is_ipv6 and socket.has_dualstack_ipv6(),
-        )
+        listeners = _inherited_listeners() or [_listen(options)]
         service.start()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
@@ -157,12 +162,33 @@ def _serve_alone(node_id: str, build: Callable[[], Service], options: ServerOpti
         report=lambda what: service.log.exception("unexpected_error", what=what),
     )
     try:
-        acceptor.run([listener], [], lambda: not is_stopped)
+        acceptor.run(listeners, [], lambda: not is_stopped)
         service.leave()
     finally:
-        listener.close()
-        acceptor.stop(GRACEFUL_SECONDS)
+        for listener in listeners:
+            listener.close()
+        acceptor.stop(options.graceful_seconds, idle_seconds=_idle_seconds())
         service.stop()
+
+
+def _listen(options: ServerOptions) -> socket.socket:
+    is_ipv6 = ":" in options.address
+    return socket.create_server(
+        (options.address, options.port),
+        family=socket.AF_INET6 if is_ipv6 else socket.AF_INET,
+        backlog=_BACKLOG,
+        # As gunicorn has it: "::" takes callers by IPv4 too.
+        dualstack_ipv6=is_ipv6 and socket.has_dualstack_ipv6(),
+    )
+
+
+def _inherited_listeners() -> list[socket.socket]:
+    return [socket.socket(fileno=_FIRST_INHERITED + number) for number in range(inherited_sockets())]
+
+
+def _idle_seconds() -> float:
+    """Idle connections are kept at a stop only where somebody goes on taking new ones."""
+    return HAND_OVER_SECONDS if inherited_sockets() else 0.0
 
 
 def _allow_many_files() -> None:

@@ -7,6 +7,7 @@ import random
 from common.auth import ClusterSecret
 from common.clock import SystemClock
 from common.config import Config, load_config
+from common.errors import DFSError
 from common.http import HttpPool
 from common.logs import open_log
 from common.serving import Service
@@ -110,6 +111,10 @@ def build_master(config: Config, master_id: str) -> Service:
         runner.stop()
         copier.stop()
         watch.stop()
+        try:
+            election.resign()
+        except DFSError as error:
+            log.warning("lease_not_given_back", error=error.detail)
         pool.close()
         store.close()
         log.info("stopped")

@@ -60,12 +60,18 @@ class Acceptor:
                     self._accept(listener)
             self._refusals.close_due()
 
-    def stop(self, seconds: float) -> None:
-        """Let requests under way finish within `seconds`, then break them off."""
-        give_up_at = time.monotonic() + seconds
+    def stop(self, seconds: float, *, idle_seconds: float = 0.0) -> None:
+        """Let requests under way finish within `seconds`, then break them off.
+
+        idle_seconds: how long idle connections are kept, for one request more each, whose answer says that it is the
+        last. Their clients never see a request fail because its connection was closed while it was sent.
+        """
+        started = time.monotonic()
+        give_up_at = started + seconds
         while (connections := self._snapshot()) and (left := give_up_at - time.monotonic()) > 0:
+            is_idle_kept = time.monotonic() < started + idle_seconds
             for connection in connections:
-                connection.stop()
+                connection.stop(is_idle_kept=is_idle_kept)
             with self._changed:
                 self._changed.wait_for(lambda: not self._connections, timeout=min(left, 0.2))
         for connection in self._snapshot():

@@ -22,7 +22,7 @@ from urllib.parse import unquote_to_bytes
 
 from common.server.body import ConnectionReader, RequestBody
 from common.server.head import Refused, RequestHead, parse_head
-from common.silence import SilenceLimits
+from common.silence import SilenceLimits, peek
 
 KEEP_ALIVE_SECONDS = 75.0
 HEAD_SECONDS = 30.0
@@ -106,15 +106,16 @@ class Connection:
         """Since when, on the monotonic clock, no request is under way; None while one is."""
         return self._idle_since
 
-    def stop(self) -> None:
-        """Take no further request; a request that is under way is finished."""
+    def stop(self, *, is_idle_kept: bool = False) -> None:
+        """Take no further request; a request that is under way is finished. is_idle_kept: one that comes is, too."""
         self._is_stopping = True
-        self.stop_if_idle()
+        if not is_idle_kept:
+            self.stop_if_idle()
 
     def stop_if_idle(self) -> bool:
-        """End the connection if no request is under way; returns whether it was so."""
+        """End the connection if no request is under way or has come already; returns whether it was so."""
         with self._state:
-            if self._idle_since is None:
+            if self._idle_since is None or self._has_request():
                 return False
             self._is_stopping = self._is_shut = True
             with contextlib.suppress(OSError):
@@ -126,6 +127,11 @@ class Connection:
         self._is_stopping = True
         with self._state, contextlib.suppress(OSError):
             self.sock.shutdown(socket.SHUT_RDWR)
+
+    def _has_request(self) -> bool:
+        with contextlib.suppress(OSError, ValueError):
+            return bool(peek(self.sock))
+        return False
 
     def _is_taken(self) -> bool:
         """Begin a request, unless the connection was ended while it came: its body would be cut."""

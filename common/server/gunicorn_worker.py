@@ -26,7 +26,7 @@ class ConnectionWorker(Worker):  # type: ignore[misc]
             self.app.leave()
         for listener in self.sockets:
             listener.close()
-        acceptor.stop(self.app.graceful_seconds)
+        acceptor.stop(self.app.graceful_seconds, idle_seconds=self.app.idle_seconds)
 
     def _is_wanted(self) -> bool:
         """Tell the arbiter that we live; whether it lives, and wants us to."""
