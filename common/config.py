@@ -73,7 +73,7 @@ class Config:
         return self.home / (self.workers[worker_id].data_dir or parent)
 
     def log_dir(self, node_id: str) -> Path:
-        return self.home / "logs" / node_id
+        return self.home / (self.cluster.log_dir or "logs") / node_id
 
     def sqlite_path(self) -> Path:
         return self.home / self.master.sqlite_path

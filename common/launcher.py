@@ -95,9 +95,7 @@ class Cluster:
                 if not missing:
                     return state
             time.sleep(0.2)
-        raise LaunchError(
-            f"the cluster is not complete after {seconds:g} s: {missing}; see {self.config.home / 'logs'}"
-        )
+        raise LaunchError(f"the cluster is not complete after {seconds:g} s: {missing}; see {self.config.log_dir('')}")
 
     def require_all_running(self) -> None:
         """Raise LaunchError for the first node found to have ended, with the last line it printed."""
@@ -260,7 +258,7 @@ def _print_ready(cluster: Cluster, state: dict[str, Any]) -> None:
     for node in cluster.nodes:
         print(f"  {node.node_id:<10} pid {node.process.pid:<8} {node.url}")
     gateway = cluster.config.gateway
-    print(f"Leader: {state['leader']}. Logs: {cluster.config.home / 'logs'}")
+    print(f"Leader: {state['leader']}. Logs: {cluster.config.log_dir('')}")
     print(f"The cluster is ready: http://{gateway.ip}:{gateway.port}/  (Ctrl-C stops it)", flush=True)
 
 

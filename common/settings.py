@@ -82,6 +82,9 @@ class ClusterSettings:
     log_level: str = setting(
         "INFO", "least level that is logged", choices=("DEBUG", "INFO", "WARNING", "ERROR"), variable="DFS_LOG_LEVEL"
     )
+    log_dir: str = setting(
+        "", "folder below which each node has its own for its logs; empty: logs/ under DFS_HOME", variable="DFS_LOG_DIR"
+    )
     log_max_bytes: int = setting(
         10 * MIB, "size at which a log file is rotated", minimum=4096, variable="DFS_LOG_MAX_BYTES"
     )

@@ -157,6 +157,11 @@ def test_folders_are_relative_to_the_home(tmp_path: Path) -> None:
     assert config.log_dir("gateway") == tmp_path / "logs" / "gateway"
 
 
+def test_logs_may_lie_outside_the_home(tmp_path: Path) -> None:
+    config = load(tmp_path, {"cluster": {"log_dir": "/var/log/dfs"}})
+    assert config.log_dir("gateway") == Path("/var/log/dfs/gateway")
+
+
 def test_a_workers_own_folder_wins_over_the_sections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DFS_WORKER_DATA_DIR", "/common")
     workers = {f"w{n}": {"ip": "h", "port": n} for n in (1, 2, 3)}
