@@ -15,7 +15,7 @@ def main(arguments: Sequence[str]) -> int:
         "gateway",
         port=lambda config: config.gateway.port,
         max_connections=lambda config: config.gateway.max_connections,
-        graceful_seconds=lambda config: config.gateway.drain_seconds,
+        hand_over_seconds=lambda config: config.gateway.drain_seconds,
         is_check=options.check,
     )
 

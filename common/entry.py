@@ -18,7 +18,7 @@ def run_node(
     max_connections: Callable[[Config], int],
     *,
     is_check: bool,
-    graceful_seconds: Callable[[Config], float] = lambda _config: GRACEFUL_SECONDS,
+    hand_over_seconds: Callable[[Config], float] = lambda _config: GRACEFUL_SECONDS,
 ) -> int:
     """Run one node until it is stopped; returns the exit status. is_check: wire everything, start nothing, return.
 
@@ -49,7 +49,7 @@ def run_node(
             max_connections=max_connections(config),
             silence_seconds=config.cluster.silence_seconds,
             scratch_dir=config.log_dir(node_id),
-            graceful_seconds=graceful_seconds(config),
+            hand_over_seconds=hand_over_seconds(config),
         ),
     )
     return 0

@@ -54,3 +54,11 @@ def inherited_sockets() -> int:
     if os.environ.get("LISTEN_PID") != str(os.getpid()):
         return 0
     return int(os.environ.get("LISTEN_FDS") or 0)
+
+
+def take_notify_address() -> str:
+    """Where systemd waits to be told that the service is up, empty where it does not. See sd_notify(3).
+
+    It is taken out, because gunicorn would tell so too early.
+    """
+    return os.environ.pop("NOTIFY_SOCKET", "")

@@ -1,10 +1,8 @@
 """Run a Flask app under our server loop: in a process of gunicorn, or standing alone where gunicorn does not run.
 
 One process per service: the app's background threads are started in the process that serves, and the buffers that
-bound its memory are counted there. Both ways serve with the same loop (common/server/), so both behave alike.
-
-Where systemd has opened the listening socket (socket activation), that one is served. It outlives the process, so
-connections wait in its queue, or are taken by the next process, while this one finishes what is under way.
+bound its memory are counted there. Both ways serve with the same loop (common/server/), so both behave alike, also on
+sockets that systemd has opened (activation.py).
 """
 
 from __future__ import annotations
@@ -20,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from common.environment import inherited_sockets
+from common.activation import Activation, take_activation
 from common.errors import CannotStart, DFSError
 from common.logs import EventLog
 from common.server.acceptor import Acceptor
@@ -29,11 +27,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
 GRACEFUL_SECONDS = 10.0
-# How long idle connections are kept by a process that is being replaced. A client at work sends its next request within
-# that time, and learns from the answer that the one after it needs another connection.
-HAND_OVER_SECONDS = 2.0
 _BACKLOG = 2048
-_FIRST_INHERITED = 3
 # gunicorn's Arbiter.WORKER_BOOT_ERROR: any other status makes it start the process again, for ever.
 CANNOT_START_STATUS = 3
 
@@ -57,7 +51,8 @@ class Service:
 @dataclass(frozen=True)
 class ServerOptions:
     """How to serve. server: auto, gunicorn or standalone. scratch_dir: where gunicorn keeps its liveness file, which
-    would else be in /tmp. graceful_seconds: how long requests under way may go on at a stop.
+    would else be in /tmp. hand_over_seconds: how long requests under way may go on at a stop where another process can
+    take the connections that come meanwhile; elsewhere it is GRACEFUL_SECONDS.
     """
 
     server: str
@@ -66,7 +61,11 @@ class ServerOptions:
     max_connections: int
     silence_seconds: float
     scratch_dir: Path
-    graceful_seconds: float = GRACEFUL_SECONDS
+    hand_over_seconds: float = GRACEFUL_SECONDS
+
+    def graceful_seconds(self, activation: Activation) -> float:
+        """How long requests under way may go on at a stop."""
+        return self.hand_over_seconds if activation.socket_count else GRACEFUL_SECONDS
 
 
 @contextlib.contextmanager
@@ -88,13 +87,16 @@ def serve(node_id: str, build: Callable[[], Service], options: ServerOptions) ->
     if server == "gunicorn" and importlib.util.find_spec("gunicorn") is None:
         raise SystemExit("the WSGI server gunicorn is not installed: pip install gunicorn")
     _allow_many_files()
+    activation = take_activation()
     if server == "standalone":
-        _serve_alone(node_id, build, options)
+        _serve_alone(node_id, build, options, activation)
     else:
-        _serve_with_gunicorn(node_id, build, options)
+        _serve_with_gunicorn(node_id, build, options, activation)
 
 
-def _serve_with_gunicorn(node_id: str, build: Callable[[], Service], options: ServerOptions) -> None:
+def _serve_with_gunicorn(
+    node_id: str, build: Callable[[], Service], options: ServerOptions, activation: Activation
+) -> None:
     from gunicorn.app.base import BaseApplication
 
     host = f"[{options.address}]" if ":" in options.address else options.address
@@ -105,7 +107,7 @@ def _serve_with_gunicorn(node_id: str, build: Callable[[], Service], options: Se
         "worker_class": "common.server.gunicorn_worker.ConnectionWorker",
         "worker_connections": options.max_connections,
         # After this the arbiter kills: the service is to be stopped by then too.
-        "graceful_timeout": math.ceil(options.graceful_seconds) + 3,
+        "graceful_timeout": math.ceil(options.graceful_seconds(activation)) + 3,
         "timeout": 120,
         "worker_tmp_dir": str(options.scratch_dir),
         "control_socket_disable": True,
@@ -115,9 +117,8 @@ def _serve_with_gunicorn(node_id: str, build: Callable[[], Service], options: Se
 
     class Application(BaseApplication):  # type: ignore[misc]
         silence_seconds = options.silence_seconds
-        graceful_seconds = options.graceful_seconds
-        # gunicorn takes the sockets that it inherits, and the variables that tell of them.
-        idle_seconds = _idle_seconds()
+        graceful_seconds = options.graceful_seconds(activation)
+        idle_seconds = activation.idle_seconds
         service: Service | None = None
 
         def load_config(self) -> None:
@@ -129,6 +130,7 @@ def _serve_with_gunicorn(node_id: str, build: Callable[[], Service], options: Se
             with explained_start(node_id):
                 self.service = build()
                 self.service.start()
+                activation.tell_ready()
             return self.service.app
 
         def leave(self) -> None:
@@ -142,7 +144,7 @@ def _serve_with_gunicorn(node_id: str, build: Callable[[], Service], options: Se
     Application().run()
 
 
-def _serve_alone(node_id: str, build: Callable[[], Service], options: ServerOptions) -> None:
+def _serve_alone(node_id: str, build: Callable[[], Service], options: ServerOptions, activation: Activation) -> None:
     is_stopped = False
 
     def stop(_number: int, _frame: Any) -> None:
@@ -151,8 +153,10 @@ def _serve_alone(node_id: str, build: Callable[[], Service], options: ServerOpti
 
     with explained_start(node_id):
         service = build()
-        listeners = _inherited_listeners() or [_listen(options)]
+        # gunicorn finds the sockets that it was given by itself.
+        listeners = activation.listeners() or [_listen(options)]
         service.start()
+        activation.tell_ready()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     acceptor = Acceptor(
@@ -167,7 +171,7 @@ def _serve_alone(node_id: str, build: Callable[[], Service], options: ServerOpti
     finally:
         for listener in listeners:
             listener.close()
-        acceptor.stop(options.graceful_seconds, idle_seconds=_idle_seconds())
+        acceptor.stop(options.graceful_seconds(activation), idle_seconds=activation.idle_seconds)
         service.stop()
 
 
@@ -180,15 +184,6 @@ def _listen(options: ServerOptions) -> socket.socket:
         # As gunicorn has it: "::" takes callers by IPv4 too.
         dualstack_ipv6=is_ipv6 and socket.has_dualstack_ipv6(),
     )
-
-
-def _inherited_listeners() -> list[socket.socket]:
-    return [socket.socket(fileno=_FIRST_INHERITED + number) for number in range(inherited_sockets())]
-
-
-def _idle_seconds() -> float:
-    """Idle connections are kept at a stop only where somebody goes on taking new ones."""
-    return HAND_OVER_SECONDS if inherited_sockets() else 0.0
 
 
 def _allow_many_files() -> None:

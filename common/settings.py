@@ -126,7 +126,10 @@ class GatewaySettings:
     master_deadline_seconds: float = setting(15.0, "time in which some master must answer", minimum=0.5)
     master_timeout_seconds: float = setting(3.0, "silence after which the next master is asked", minimum=0.1)
     drain_seconds: float = setting(
-        10.0, "how long transfers under way may go on when the gateway is stopped", minimum=0.0, maximum=86400.0
+        120.0,
+        "how long transfers may go on in a gateway process that another one replaces under systemd",
+        minimum=0.0,
+        maximum=3500.0,
     )
     max_files_per_request: int = setting(100, "files in one form", minimum=1, maximum=10000)
 

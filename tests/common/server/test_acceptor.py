@@ -19,6 +19,7 @@ import common.server.acceptor as acceptor_module
 from common.environment import PROJECT_ROOT
 from common.server.connection import Connection
 from common.server.refusals import MAX_KEPT, Refusals
+from common.silence import peek
 from tests.support.own_server import Caller, OwnServer, connection_threads, own_server
 from tests.support.waiting import InBackground, wait_until
 
@@ -237,13 +238,15 @@ def test_a_stop_ends_idle_connections_once_they_were_kept_for_their_time(app: Ap
 
 
 def test_a_connection_on_which_a_request_has_come_is_not_idle(app: App) -> None:
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        connection = Connection(ours, ("127.0.0.1", 1), app, 20.0, str, str)
-        theirs.sendall(b"G")
-        assert not connection.stop_if_idle()
-        assert ours.recv(1) == b"G"
-        assert connection.stop_if_idle()
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as theirs:
+        ours, client = listener.accept()
+        with ours:
+            connection = Connection(ours, client, app, 20.0, str, str)
+            theirs.sendall(b"G")
+            wait_until(lambda: peek(ours) == b"G", "the byte has come")
+            assert not connection.stop_if_idle()
+            assert ours.recv(1) == b"G"
+            assert connection.stop_if_idle()
 
 
 def test_a_stop_lets_a_body_that_is_under_way_arrive(app: App) -> None:
