@@ -117,15 +117,9 @@ class PlainRing:
         self._pool.close()
 
 
-@pytest.fixture(params=["gunicorn", "standalone"])
-def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ActivatedCluster]:
-    made = ActivatedCluster(
-        tmp_path / "home",
-        settings=SETTINGS,
-        masters=MASTERS,
-        workers=WORKERS,
-        environment={"DFS_SERVER": request.param},
-    )
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[ActivatedCluster]:
+    made = ActivatedCluster(tmp_path / "home", settings=SETTINGS, masters=MASTERS, workers=WORKERS)
     try:
         made.start()
         yield made

@@ -1,4 +1,7 @@
-"""Clients that write and read small files without a pause, and count what fails: for what must go unnoticed."""
+"""Clients that write and read small files without a pause, and count what fails: for what must go unnoticed.
+
+They have their writes acknowledged once all replicas are stored, so that no replica is owed only because it was late.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ class SteadyLoad:
 
     def __init__(self, base_url: str, headers: Mapping[str, str], each: int = 2) -> None:
         self._base_url = base_url
-        self._headers = dict(headers)
+        self._headers = {**headers, "X-DFS-Consistency": "all"}
         self.failures: list[str] = []
         self.counts = [0] * (2 * each)
         self._is_over = threading.Event()

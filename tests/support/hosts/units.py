@@ -1,6 +1,6 @@
 """A stand-in for systemd, as far as this project's units go: reads the real unit files, runs what they say.
 
-It knows sockets that are held open and shared (Sockets=, Requires=), notification of readiness, a clean stop of the
+It knows sockets that are held open and shared (Sockets=, Wants=), notification of readiness, a clean stop of the
 main process, folders that systemd makes, the user. It restarts nothing by itself and hardens nothing.
 """
 
@@ -83,8 +83,9 @@ class Units:
         if name.endswith(".socket"):
             self._sockets[name] = [_listen(address) for address in unit["ListenStream"]]
             return
-        for needed in unit.get("Requires", []):
-            self._start(needed)
+        for wanted in " ".join(unit.get("Wants", [])).split():
+            if wanted.endswith(".socket"):
+                self._start(wanted)
         own = f"{name.removesuffix('.service')}.socket"
         sockets = [one for source in {*unit.get("Sockets", []), own} for one in self._sockets.get(source, [])]
         _make_folders(unit)
