@@ -6,17 +6,18 @@ Exit status: 0, or 1 when no master answers.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from typing import Any
 
-from common.auth import ClusterSecret
 from common.clock import SystemClock
 from common.config import Config
 from common.entry import load_or_explain
-from common.errors import DFSError
+from common.errors import CannotStart, DFSError
 from common.http import HttpPool
 from common.master_client import MasterClient
+from common.tls import TlsFiles, only_context
 
 _TIMEOUT_SECONDS = 2.0
 
@@ -25,36 +26,41 @@ def main() -> int:
     config = load_or_explain()
     if config is None:
         return 2
-    pool = HttpPool(ClusterSecret(config.cluster.secret).headers())
     try:
-        print(json.dumps(read_state(config, pool)))
-    except DFSError as error:
-        print(f"no master answers: {error.detail}", file=sys.stderr)
+        with contextlib.closing(HttpPool.of(config)) as pool:
+            print(json.dumps(read_state(config, pool)))
+    except (CannotStart, DFSError) as error:
+        print(f"the cluster cannot be asked: {error}", file=sys.stderr)
         return 1
-    finally:
-        pool.close()
     return 0
 
 
 def read_state(config: Config, pool: HttpPool) -> dict[str, Any]:
     """{"leader", "masters": {id: whether it answers}, "gateway": whether it answers, "workers": {id: ...}, ...}.
 
-    Raises NoMasterAnswers.
+    pool: for the masters. Raises NoMasterAnswers, and CannotStart where the gateway's certificate is not to be read.
     """
     urls = config.master_urls()
     masters = MasterClient(
         pool, list(urls.values()), SystemClock(), timeout_seconds=_TIMEOUT_SECONDS, deadline_seconds=_TIMEOUT_SECONDS
     )
     seen = masters.cluster()
-    gateway = config.gateway
-    host = f"[{gateway.ip}]" if ":" in gateway.ip else gateway.ip
+    with contextlib.closing(HttpPool(tls=only_context(TlsFiles.of_gateway(config.home, config.gateway)))) as clients:
+        is_gateway_alive = _is_alive(clients, config.gateway_url())
     return {
         "leader": seen["leader"],
         "masters": {master_id: masters.is_alive(url) for master_id, url in urls.items()},
-        "gateway": masters.is_alive(f"http://{host}:{gateway.port}"),
+        "gateway": is_gateway_alive,
         "workers": {worker["worker_id"]: worker for worker in seen["workers"]},
         "owed_replicas": seen["replication"]["owed_replicas"],
     }
+
+
+def _is_alive(pool: HttpPool, url: str) -> bool:
+    try:
+        return pool.call_json("GET", f"{url}/health", timeout_seconds=_TIMEOUT_SECONDS) == {"status": "ok"}
+    except DFSError:
+        return False
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import importlib.util
 import math
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from common.activation import Activation, take_activation
 from common.errors import CannotStart, DFSError
 from common.logs import EventLog
 from common.server.acceptor import Acceptor
+from common.tls import TlsFiles, server_context
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -60,7 +62,10 @@ class ServerOptions:
     port: int
     max_connections: int
     silence_seconds: float
+    head_seconds: float
+    least_bytes_per_second: int
     scratch_dir: Path
+    tls: TlsFiles
     hand_over_seconds: float = GRACEFUL_SECONDS
 
     def graceful_seconds(self, activation: Activation) -> float:
@@ -100,6 +105,7 @@ def _serve_with_gunicorn(
     from gunicorn.app.base import BaseApplication
 
     host = f"[{options.address}]" if ":" in options.address else options.address
+    graceful = options.graceful_seconds(activation)
     settings: dict[str, Any] = {
         "bind": f"{host}:{options.port}",
         "backlog": _BACKLOG,
@@ -107,7 +113,7 @@ def _serve_with_gunicorn(
         "worker_class": "common.server.gunicorn_worker.ConnectionWorker",
         "worker_connections": options.max_connections,
         # After this the arbiter kills: the service is to be stopped by then too.
-        "graceful_timeout": math.ceil(options.graceful_seconds(activation)) + 3,
+        "graceful_timeout": math.ceil(graceful) + 3,
         "timeout": 120,
         "worker_tmp_dir": str(options.scratch_dir),
         "control_socket_disable": True,
@@ -116,10 +122,11 @@ def _serve_with_gunicorn(
     }
 
     class Application(BaseApplication):  # type: ignore[misc]
-        silence_seconds = options.silence_seconds
-        graceful_seconds = options.graceful_seconds(activation)
+        options: ServerOptions
+        graceful_seconds = graceful
         idle_seconds = activation.idle_seconds
         service: Service | None = None
+        tls: ssl.SSLContext | None = None
 
         def load_config(self) -> None:
             for name, value in settings.items():
@@ -128,6 +135,7 @@ def _serve_with_gunicorn(
 
         def load(self) -> Flask:
             with explained_start(node_id):
+                self.tls = server_context(options.tls)
                 self.service = build()
                 self.service.start()
                 activation.tell_ready()
@@ -141,6 +149,7 @@ def _serve_with_gunicorn(
             if self.service is not None:
                 self.service.stop()
 
+    Application.options = options
     Application().run()
 
 
@@ -152,6 +161,7 @@ def _serve_alone(node_id: str, build: Callable[[], Service], options: ServerOpti
         is_stopped = True
 
     with explained_start(node_id):
+        tls = server_context(options.tls)
         service = build()
         # gunicorn finds the sockets that it was given by itself.
         listeners = activation.listeners() or [_listen(options)]
@@ -163,6 +173,9 @@ def _serve_alone(node_id: str, build: Callable[[], Service], options: ServerOpti
         service.app,
         max_connections=options.max_connections,
         silence_seconds=options.silence_seconds,
+        head_seconds=options.head_seconds,
+        least_bytes_per_second=options.least_bytes_per_second,
+        tls=tls,
         report=lambda what: service.log.exception("unexpected_error", what=what),
     )
     try:

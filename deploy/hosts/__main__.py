@@ -102,7 +102,8 @@ class Deployment:
 
     def state(self) -> State:
         failure: RemoteFailed | None = None
-        for remote in self.remotes:
+        # The gateway's certificate, if there is one, is on its own host only.
+        for remote in sorted(self.remotes, key=lambda remote: remote is not self.remote(GATEWAY)):
             try:
                 told = json.loads(remote.ask(steps.as_service("current", "-m common.cluster_state")))
             except RemoteFailed as error:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from common.auth import ClusterSecret
 from common.cluster_state import read_state
 from common.environment import PROJECT_ROOT
 from common.errors import DFSError
@@ -88,7 +87,7 @@ class PlainRing:
 
     def __init__(self, cluster: ActivatedCluster) -> None:
         self._cluster = cluster
-        self._pool = HttpPool(ClusterSecret(cluster.config.cluster.secret).headers())
+        self._pool = HttpPool.of(cluster.config)
 
     def state(self) -> State:
         try:

@@ -15,6 +15,7 @@ from common.clock import SystemClock
 from common.logs import open_log
 from common.serving import ServerOptions, Service, serve
 from common.settings import ClusterSettings
+from common.tls import TlsFiles
 
 
 def build(folder: Path) -> Service:
@@ -27,5 +28,16 @@ def build(folder: Path) -> Service:
 
 if __name__ == "__main__":
     folder = Path(sys.argv[3])
-    options = ServerOptions(sys.argv[1], "127.0.0.1", int(sys.argv[2]), 64, 20.0, folder, hand_over_seconds=60.0)
+    options = ServerOptions(
+        server=sys.argv[1],
+        address="127.0.0.1",
+        port=int(sys.argv[2]),
+        max_connections=64,
+        silence_seconds=20.0,
+        head_seconds=20.0,
+        least_bytes_per_second=0,
+        scratch_dir=folder,
+        tls=TlsFiles(""),
+        hand_over_seconds=60.0,
+    )
     serve("tiny", lambda: build(folder), options)
