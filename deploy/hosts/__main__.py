@@ -87,12 +87,17 @@ class Deployment:
         on_each(self.remotes, lambda remote: steps.check_version(remote, version))
         self._roll_to(version)
 
-    def rollback(self, _options: argparse.Namespace) -> None:
-        """Back to the version that ran before, in the same way."""
-        previous = {steps.link_target(remote, steps.PREVIOUS) for remote in self.remotes}
-        if len(previous) != 1 or previous == {""}:
-            raise RemoteFailed(f"the hosts do not agree on a version before this one: {sorted(previous)}")
-        self._roll_to(previous.pop())
+    def rollback(self, options: argparse.Namespace) -> None:
+        """Back to the version that ran before, in the same way; also where an update has stopped half-way."""
+        links = (steps.CURRENT, steps.PREVIOUS)
+        known = [{steps.link_target(remote, link) for link in links} - {""} for remote in self.remotes]
+        current = {steps.link_target(remote, steps.CURRENT) for remote in self.remotes}
+        found = set.intersection(*known) - (current if len(current) == 1 else set())
+        if options.version:
+            found &= {options.version}
+        if len(found) != 1:
+            raise RemoteFailed(f"which version? The hosts have in common: {', '.join(sorted(found)) or 'none'}")
+        self._roll_to(found.pop())
 
     def remove(self, options: argparse.Namespace) -> None:
         self.stop(options)
@@ -134,6 +139,7 @@ class Deployment:
         workers = [node.node_id for _, node in self.plan.nodes(WORKER)]
         masters = [node.node_id for _, node in self.plan.nodes(MASTER)]
         roll(self, workers, masters, say, self.wait_seconds)
+        on_each(self.remotes, steps.forget_older)
         say(f"every node runs {version}")
 
 
@@ -173,8 +179,9 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, text in _HELP.items():
         command = commands.add_parser(name, help=text, description=text)
+        if name in ("install", "update", "rollback"):
+            command.add_argument("--version", default="", help="its name; by itself: release and content")
         if name in ("install", "update"):
-            command.add_argument("--version", default="", help="a name for it; default: release and content")
             command.add_argument("--wheels", type=Path, help="packages for hosts that reach no package index")
         if name == "remove":
             command.add_argument("--data", action="store_true", help="remove the data, too")

@@ -28,11 +28,17 @@ class State:
     workers: Mapping[str, Mapping[str, Any]]
     owed_replicas: int
 
+    def silent_masters(self) -> list[str]:
+        return [name for name, answers in self.masters.items() if not answers]
+
+    def absent_workers(self) -> list[str]:
+        """Those that are to be there and are not heard of."""
+        return [name for name, worker in self.workers.items() if worker["is_configured"] and worker["state"] != ALIVE]
+
     def missing(self) -> str:
         """What a whole cluster lacks, in words; empty when it is whole."""
-        silent = [name for name, answers in self.masters.items() if not answers]
-        silent += [] if self.gateway else ["gateway"]
-        away = [name for name, worker in self.workers.items() if worker["is_configured"] and worker["state"] != ALIVE]
+        silent = self.silent_masters() + ([] if self.gateway else ["gateway"])
+        away = self.absent_workers()
         behind = [
             name for name, worker in self.workers.items() if worker["state"] == ALIVE and not _is_compared(worker)
         ]
@@ -60,18 +66,26 @@ class Ring(Protocol):
 def roll(
     ring: Ring, workers: Sequence[str], masters: Sequence[str], say: Callable[[str], None], seconds: float
 ) -> None:
-    """Restart all: workers, then masters, the leader last, then the gateway.
+    """Restart all: workers, then masters, the leader last, then the gateway; before all others whoever is away.
 
-    seconds: how long each may take to be back. Raises NotBack for a cluster that is not whole at the start or does not
-    become so again.
+    seconds: how long each may take to be back. Raises NotBack for a cluster that is not whole then, or does not become
+    so again.
     """
+    state = ring.state()
+    away = [*state.absent_workers(), *state.silent_masters()]
+    for node_id in away:
+        say(f"restarting {node_id}, which is away")
+        ring.restart(node_id)
+    if not state.gateway:
+        say("starting the gateway, which is away")
+        ring.exchange_gateway()
     wait_until_whole(ring, seconds)
-    for worker_id in workers:
+    for worker_id in (name for name in workers if name not in away):
         say(f"restarting {worker_id}")
         ring.restart(worker_id)
         wait_until_whole(ring, seconds, worker_id)
     leader = ring.state().leader
-    for master_id in sorted(masters, key=lambda name: name == leader):
+    for master_id in sorted((name for name in masters if name not in away), key=lambda name: name == leader):
         say(f"restarting {master_id}" + (", which leads" if master_id == leader else ""))
         ring.restart(master_id)
         wait_until_whole(ring, seconds)

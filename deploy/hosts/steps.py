@@ -105,21 +105,35 @@ def check_version(remote: Remote, version: str) -> None:
 
 def switch(remote: Remote, version: str, plan: Plan) -> None:
     """Make this version the one that a node runs when it is started next."""
-    socket_drop_in = f"{UNITS}/{SOCKET}.d"
-    units = f"{CODE}/{version}/deploy/systemd"
-    script = f"""
-        if [ "$(readlink {CURRENT})" = {CODE}/{version} ]; then exit 0; fi
-        if [ -L {CURRENT} ]; then cp -P {CURRENT} {PREVIOUS}.new; mv -T {PREVIOUS}.new {PREVIOUS}; fi
-        ln -sfn {CODE}/{version} {CURRENT}.new
-        mv -T {CURRENT}.new {CURRENT}
-        """
-    install = f"""
+    units, drop_in = f"{CODE}/{version}/deploy/systemd", f"{UNITS}/{SOCKET}.d"
+    remote.do(
+        f"switch to {version}",
+        f"""
+        if [ "$(readlink {CURRENT})" != {CODE}/{version} ]; then
+            if [ -L {CURRENT} ]; then cp -P {CURRENT} {PREVIOUS}.new; mv -T {PREVIOUS}.new {PREVIOUS}; fi
+            ln -sfn {CODE}/{version} {CURRENT}.new
+            mv -T {CURRENT}.new {CURRENT}
+        fi
         install -m 0644 {units}/*.service {units}/*.socket {UNITS}/
-        mkdir -p {socket_drop_in}
+        mkdir -p {drop_in}
         printf '[Socket]\\nListenStream=\\nListenStream=%s\\n' {_gateway_address(remote.host, plan)} \\
-            >{socket_drop_in}/address.conf
+            >{drop_in}/address.conf
+        systemctl daemon-reload
+        """,
+    )
+
+
+def forget_older(remote: Remote) -> None:
+    """Keep the version that runs and the one before it."""
+    script = f"""
+        for folder in {CODE}/*/; do
+            folder=${{folder%/}}
+            case "$folder" in {CURRENT} | {PREVIOUS} | {CODE}/wheels) continue ;; esac
+            case "$folder" in "$(readlink {CURRENT})" | "$(readlink {PREVIOUS})") continue ;; esac
+            rm -rf "$folder"
+        done
         """
-    remote.do(f"switch to {version}", script + install + "systemctl daemon-reload")
+    remote.do("remove versions before the last one", script)
 
 
 def start(remote: Remote, kind: str) -> None:
@@ -135,7 +149,8 @@ def stop(remote: Remote, kind: str) -> None:
         if node.kind == kind:
             # Where the socket stays, the next client would start the gateway again.
             units = f"{SOCKET} {HAND_OVER} {node.unit}" if kind == GATEWAY else node.unit
-            remote.do(f"stop {node.node_id}", f"systemctl stop {units} 2>/dev/null || true")
+            file = f"{UNITS}/dfs-{kind}" + (".service" if kind == GATEWAY else "@.service")
+            remote.do(f"stop {node.node_id}", f"if [ -e {file} ]; then systemctl stop {units}; fi")
 
 
 def restart(remote: Remote, node_id: str) -> None:

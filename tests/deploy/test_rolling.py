@@ -72,6 +72,18 @@ def test_a_cluster_that_is_not_whole_at_the_start_is_left_alone() -> None:
     assert ring.restarted == []
 
 
+def test_who_is_away_is_restarted_first_and_once() -> None:
+    """As after an update that has stopped half-way."""
+    away = replace(
+        WHOLE,
+        workers={**WHOLE.workers, "worker_2": worker(state="dead")},
+        masters={**WHOLE.masters, "master_3": False},
+    )
+    ring = PaperRing({"master_3": WHOLE}, before=away)
+    roll(ring, WORKERS, MASTERS, str, 1.0)
+    assert ring.restarted == ["worker_2", "master_3", "worker_1", "master_2", "master_1", "gateway"]
+
+
 def test_a_worker_that_left_the_configuration_is_not_waited_for() -> None:
     gone = worker(state="dead", is_configured=False, is_reconciled=False)
     ring = PaperRing(before=replace(WHOLE, workers={**WHOLE.workers, "worker_9": gone}))
