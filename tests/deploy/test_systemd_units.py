@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from common.config import load_config
+from common.settings import ClusterSettings, GatewaySettings, all_settings
 from tests.support.environment import SECRET, clear_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -17,6 +18,7 @@ FOLDER = ROOT / "deploy" / "systemd"
 UNITS = sorted(FOLDER.glob("*.service"))
 COMMANDS = {
     "dfs-gateway.service": "api_gateway.gateway",
+    "dfs-gateway-handover.service": "api_gateway.gateway",
     "dfs-master@.service": "master_node.master %i",
     "dfs-worker@.service": "storage.worker %i",
 }
@@ -52,6 +54,26 @@ def read_unit(path: Path) -> configparser.ConfigParser:
     return unit
 
 
+def test_a_second_gateway_process_runs_as_the_first_does_and_on_its_socket() -> None:
+    first, second = (read_unit(FOLDER / f"{name}.service") for name in ("dfs-gateway", "dfs-gateway-handover"))
+    own = {"Sockets": "dfs-gateway.socket", "SyslogIdentifier": "dfs-gateway-handover"}
+    assert dict(second["Service"]) == {**first["Service"], **own}
+    assert "dfs-gateway.socket" in first["Unit"]["Wants"].split()
+    assert "Install" not in second, "it runs only while the other one is exchanged"
+
+
+def test_the_gateway_s_socket_has_the_default_port() -> None:
+    unit = read_unit(FOLDER / "dfs-gateway.socket")
+    assert unit["Socket"]["ListenStream"] == f"{ClusterSettings().listen_address}:{GatewaySettings().port}"
+
+
+def test_a_gateway_is_not_killed_while_it_lets_transfers_finish() -> None:
+    (drain,) = (entry for entry in all_settings() if entry.key == "gateway.drain_seconds")
+    assert read_unit(FOLDER / "dfs-gateway.service")["Service"]["TimeoutStopSec"] == "1h"
+    assert drain.rule.maximum is not None
+    assert drain.rule.maximum + 60 < 3600
+
+
 def test_there_is_one_unit_for_each_kind_of_service() -> None:
     assert {path.name for path in UNITS} == set(COMMANDS)
 
@@ -75,6 +97,7 @@ def test_only_masters_and_workers_write_data_and_a_worker_waits_for_its_volume()
     writable = {path.name: read_unit(path)["Service"]["ReadWritePaths"].split() for path in UNITS}
     assert writable == {
         "dfs-gateway.service": ["/var/log/dfs"],
+        "dfs-gateway-handover.service": ["/var/log/dfs"],
         "dfs-master@.service": ["/var/log/dfs", "/var/lib/dfs"],
         "dfs-worker@.service": ["/var/log/dfs", "/var/lib/dfs"],
     }
@@ -95,7 +118,7 @@ def test_the_paths_of_a_host_lie_where_the_units_may_write(tmp_path: Path, monke
 def test_systemd_understands_every_unit(tmp_path: Path) -> None:
     """Checked on copies whose program is there, as it is on a host where the version is installed."""
     names = []
-    for path in UNITS:
+    for path in (*UNITS, *FOLDER.glob("*.socket")):
         text = path.read_text(encoding="utf-8").replace("/opt/dfs/current/dfs_env/bin/python", "/bin/true")
         name = path.name.replace("@", "@node_1")
         (tmp_path / name).write_text(text.replace("User=dfs\nGroup=dfs\n", ""), encoding="utf-8")
