@@ -10,7 +10,8 @@ main() {
     write_key
     write_options "$node"
     systemctl daemon-reload
-    systemctl enable --quiet --now mongod
+    systemctl enable --quiet mongod
+    systemctl start mongod
     if [ "$node" = master_1 ]; then
         dfs_env/bin/python -m deploy.aws.replica_set initiate
     fi

@@ -5,6 +5,7 @@ MONGO_URI, and the key with which members know each other is derived from that u
 
     python3 -m deploy.aws.replica_set options master_1      # text of mongod.conf
     python3 -m deploy.aws.replica_set key-file
+    python3 -m deploy.aws.replica_set admin-password
     python3 -m deploy.aws.replica_set initiate              # on one master; waits for the others; safe to run again
 """
 
@@ -77,10 +78,9 @@ def _start_set(config: Config) -> None:
 
 
 def _make_users(config: Config) -> None:
-    parsed = parse_uri(config.cluster.mongo_uri)
-    admin_password = derived(parsed["password"], "administrator")
+    admin_password = derived(_password(config), "administrator")
     roles = [{"role": "readWrite", "db": config.cluster.mongo_database}]
-    user = {"createUser": parsed["username"], "pwd": parsed["password"], "roles": roles}
+    user = {"createUser": _user(config), "pwd": _password(config), "roles": roles}
     try:
         _as_admin(config, admin_password, user)
     except OperationFailure as error:
@@ -99,6 +99,14 @@ def _as_admin(config: Config, password: str, command: dict[str, Any]) -> None:
 def _loopback() -> MongoClient[Any]:
     """This host's own member. Over loopback MongoDB lets anybody start the set and make the first user, no more."""
     return MongoClient("127.0.0.1", PORT, directConnection=True, **_PATIENCE)
+
+
+def _user(config: Config) -> str:
+    return str(parse_uri(config.cluster.mongo_uri)["username"])
+
+
+def _password(config: Config) -> str:
+    return str(parse_uri(config.cluster.mongo_uri)["password"])
 
 
 def _hosts(config: Config) -> list[str]:
@@ -132,13 +140,16 @@ def main(arguments: Sequence[str]) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("options").add_argument("master_id")
     commands.add_parser("key-file")
+    commands.add_parser("admin-password")
     commands.add_parser("initiate")
     chosen = parser.parse_args(arguments)
     config = load_config()
     if chosen.command == "options":
         print(options(config, chosen.master_id), end="")
     elif chosen.command == "key-file":
-        print(derived(parse_uri(config.cluster.mongo_uri)["password"], "key file"))
+        print(derived(_password(config), "key file"))
+    elif chosen.command == "admin-password":
+        print(derived(_password(config), "administrator"))
     else:
         initiate(config, time.monotonic() + WAIT_SECONDS)
     return 0

@@ -61,17 +61,20 @@ start_service() {
     local role="$1" node="$2" unit
     unit="dfs-$role@$node"
     if [ "$role" = gateway ]; then unit=dfs-gateway; fi
-    install -m 0644 deploy/systemd/*.service /etc/systemd/system/
-    # A service has no business with the host's credentials.
-    write_drop_in "$unit" "IPAddressDeny=169.254.169.254/32 fd00:ec2::254/128"
+    install -m 0644 deploy/systemd/*.service deploy/systemd/*.socket /etc/systemd/system/
+    deny_credentials "$unit"
+    if [ "$role" = gateway ]; then deny_credentials dfs-gateway-handover; fi
     systemctl daemon-reload
     systemctl enable --quiet "$unit"
-    systemctl restart "$unit"
+    # Not waited for: a service is up only once its database or its peers are.
+    systemctl restart --no-block "$unit"
 }
 
-write_drop_in() {
+# A service has no business with what the host itself may do.
+deny_credentials() {
     install -d "/etc/systemd/system/$1.service.d"
-    printf '[Service]\n%s\n' "$2" >"/etc/systemd/system/$1.service.d/aws.conf"
+    printf '[Service]\nIPAddressDeny=169.254.169.254/32 fd00:ec2::254/128\n' \
+        >"/etc/systemd/system/$1.service.d/aws.conf"
 }
 
 main "$@"

@@ -1,9 +1,9 @@
 """An AWS in memory (moto), with what its CloudFormation leaves out of some resources handed on to its own EC2.
 
 moto makes an instance from a template without its security groups, launch template, profile and metadata options, a
-volume without encryption, a subnet without its public addresses, and addresses, gateways and route tables without
-tags. Here those are made by calls of the EC2 API with all that the template says, as CloudFormation itself does it, so
-that the API's answers mean something.
+volume without encryption, a subnet without its public addresses, and addresses, gateways and route tables without tags;
+its EC2 does not tell which subnet is associated with a route table. Here all those are made by calls of the EC2 API
+with all that the template says, as CloudFormation itself does it, so that the API's answers mean something.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from moto.ec2.models.instances import Instance
 from moto.ec2.models.internet_gateways import InternetGateway
 from moto.ec2.models.nat_gateways import NatGateway
 from moto.ec2.models.route_tables import RouteTable
-from moto.ec2.models.subnets import Subnet
+from moto.ec2.models.subnets import Subnet, SubnetRouteTableAssociation
 from moto.ssm.models import Parameter, ssm_backends
 
 REGION = "us-east-1"
@@ -55,12 +55,12 @@ def _through_the_api(make: Callable[[Any, dict[str, Any]], str]) -> Any:
         resource_id = make(client, wanted)
         if wanted.get("Tags"):
             client.create_tags(Resources=[resource_id], Tags=wanted["Tags"])
-        return _found(ec2_backends[account_id][region], resource_id)
+        return _found(ec2_backends[account_id][region], resource_id, wanted)
 
     return create
 
 
-def _found(backend: Any, resource_id: str) -> Any:
+def _found(backend: Any, resource_id: str, wanted: dict[str, Any]) -> Any:
     kind = resource_id.partition("-")[0]
     if kind == "i":
         return backend.get_instance(resource_id)
@@ -72,6 +72,8 @@ def _found(backend: Any, resource_id: str) -> Any:
         return backend.get_internet_gateway(resource_id)
     if kind == "subnet":
         return backend.get_subnet(resource_id)
+    if kind == "rtbassoc":
+        return backend.create_subnet_association(wanted["RouteTableId"], wanted["SubnetId"])
     if kind == "rtb":
         return backend.get_route_table(resource_id)
     return backend.address_by_allocation([resource_id])[0]
@@ -138,6 +140,10 @@ def _make_route_table(client: Any, wanted: dict[str, Any]) -> str:
     return str(client.create_route_table(VpcId=wanted["VpcId"])["RouteTable"]["RouteTableId"])
 
 
+def _associate_route_table(client: Any, wanted: dict[str, Any]) -> str:
+    return str(client.associate_route_table(**wanted)["AssociationId"])
+
+
 _COMPLETED: dict[type, Callable[[Any, dict[str, Any]], str]] = {
     Instance: _make_instance,
     Volume: _make_volume,
@@ -146,4 +152,5 @@ _COMPLETED: dict[type, Callable[[Any, dict[str, Any]], str]] = {
     NatGateway: _make_nat_gateway,
     Subnet: _make_subnet,
     RouteTable: _make_route_table,
+    SubnetRouteTableAssociation: _associate_route_table,
 }
