@@ -44,3 +44,21 @@ def environment_without_settings() -> dict[str, str]:
 def child_environment(changes: Mapping[str, str], environment: Mapping[str, str] | None = None) -> dict[str, str]:
     """An environment, this process's unless one is given, with `changes`, for a process to be started."""
     return {**(os.environ if environment is None else environment), **changes}
+
+
+def inherited_sockets() -> int:
+    """How many listening sockets systemd has opened for this very process: the descriptors from 3 on.
+
+    See sd_listen_fds(3). A process's children inherit the variables, too, and must not believe them.
+    """
+    if os.environ.get("LISTEN_PID") != str(os.getpid()):
+        return 0
+    return int(os.environ.get("LISTEN_FDS") or 0)
+
+
+def take_notify_address() -> str:
+    """Where systemd waits to be told that the service is up, empty where it does not. See sd_notify(3).
+
+    It is taken out, because gunicorn would tell so too early.
+    """
+    return os.environ.pop("NOTIFY_SOCKET", "")

@@ -10,7 +10,7 @@ from flask import Flask
 
 from common.auth import ClusterSecret
 from common.calls import Answer, Call, json_answer
-from common.edge import Edge, internal_guard
+from common.edge import Edge, internal_edge
 from common.errors import InvalidRequest, VersionUnknown
 from common.logs import EventLog
 from common.master_client import Located, MapPart
@@ -37,7 +37,7 @@ class MasterServices:
 def create_app(node_id: str, services: MasterServices, secret: ClusterSecret, log: EventLog) -> Flask:
     """Everything a master answers; nothing is started."""
     app = Flask(node_id)
-    edge = Edge(app, log, internal_guard(secret))
+    edge = internal_edge(app, log, secret)
     _add_upload_routes(edge, services, log)
     _add_file_routes(edge, services)
     add_cluster_routes(edge, services.cluster)

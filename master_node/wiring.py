@@ -7,6 +7,7 @@ import random
 from common.auth import ClusterSecret
 from common.clock import SystemClock
 from common.config import Config, load_config
+from common.errors import DFSError
 from common.http import HttpPool
 from common.logs import open_log
 from common.serving import Service
@@ -48,8 +49,8 @@ def build_master(config: Config, master_id: str) -> Service:
         raise KeyError(master_id)
     clock, rng = SystemClock(), random.Random()
     log = open_log(master_id, config.log_dir(master_id), "master.log", config.cluster, clock)
-    secret = ClusterSecret(config.cluster.secret)
-    pool = HttpPool(secret.headers())
+    secret = ClusterSecret.of(config.cluster)
+    pool = HttpPool.of(config)
     store = open_store(config)
     settings = config.master
     election = Election(master_id, store, clock, settings.lease_seconds)
@@ -110,6 +111,10 @@ def build_master(config: Config, master_id: str) -> Service:
         runner.stop()
         copier.stop()
         watch.stop()
+        try:
+            election.resign()
+        except DFSError as error:
+            log.warning("lease_not_given_back", error=error.detail)
         pool.close()
         store.close()
         log.info("stopped")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask
 
 from common.auth import ClusterSecret
-from common.edge import Edge, internal_guard
+from common.edge import internal_edge
 from common.logs import EventLog
 from storage.chunk_store import ChunkStore
 from storage.copying import ReplicaCopier
@@ -27,7 +27,7 @@ def create_app(
 ) -> Flask:
     """Everything the worker answers; nothing is started."""
     app = Flask(node_id)
-    edge = Edge(app, log, internal_guard(secret))
+    edge = internal_edge(app, log, secret)
     add_chunk_routes(edge, store, reports, log)
     add_inventory_routes(edge, store)
     add_order_routes(edge, store, epochs, copier, log)
