@@ -173,3 +173,29 @@ def test_a_check_that_finds_something_waits_for_its_end_and_ends_with_1() -> Non
         "7 chunks checked: 2 differences",
         "  replica_missing: 2",
     ]
+
+
+def test_a_failure_that_every_file_would_meet_ends_the_command_at_once(tmp_path: Path) -> None:
+    for number in range(50):
+        (tmp_path / str(number)).write_bytes(b"x")
+
+    def refuse(exchange: Exchange) -> None:
+        exchange.send_problem({"code": "unauthorized", "detail": "no key"}, 401)
+
+    with serving(refuse) as server:
+        ran = CommandLine(server.url)("put", "-r", tmp_path, "folder", "--parallel", 2)
+    assert (ran.status, ran.err) == (4, "dfs: put: unauthorized: no key\n")
+    assert len(server.requests) <= 4
+
+
+def test_failures_of_one_kind_give_their_own_status_and_those_of_several_kinds_give_1() -> None:
+    def refuse(exchange: Exchange) -> None:
+        is_taken = exchange.request.target == "/fs/taken"
+        exchange.send_problem({"code": "x", "detail": "y"}, 409 if is_taken else 404)
+
+    with serving(refuse) as server:
+        dfs = CommandLine(server.url)
+        assert dfs("rm", "a", "b").status == 5
+        mixed = dfs("rm", "a", "taken")
+    assert mixed.status == 1
+    assert mixed.err.splitlines() == ["dfs: a: x: y", "dfs: taken: x: y"]
