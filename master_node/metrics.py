@@ -157,11 +157,11 @@ def _of_workers(membership: Membership, configured: Sequence[str]) -> Iterator[M
 def _of_jobs(runner: JobRunner) -> Iterator[Metric]:
     statuses = runner.statuses()
     states = [((job.name, state), state == job.state) for job in statuses for state in _JOB_STATES]
-    yield gauges("dfs_job_state", "1 for the state that a job is in", ("job", "state"), states)
+    yield gauges("dfs_job_state", "1 for the state that a job is in", ("name", "state"), states)
     done = [((job.name,), job.units_done) for job in statuses]
-    yield counters("dfs_job_units", "Units of work that a job has done", ("job",), done)
+    yield counters("dfs_job_units", "Units of work that a job has done", ("name",), done)
     failed = [((job.name,), job.failures) for job in statuses]
-    yield counters("dfs_job_failures", "Units of work that failed", ("job",), failed)
+    yield counters("dfs_job_failures", "Units of work that failed", ("name",), failed)
 
 
 def _state_of(view: WorkerView | None) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from prometheus_client.metrics_core import Metric
 
@@ -13,6 +12,7 @@ from common.monitoring import Monitoring
 from common.readiness import Readiness
 from storage.chunk_store import ChunkStore
 from storage.heartbeats import HeartbeatSender
+from storage.scrub import Scrubber
 
 _OUTCOMES = ("intact", "quarantined", "missing", "failed")
 
@@ -20,7 +20,7 @@ _OUTCOMES = ("intact", "quarantined", "missing", "failed")
 def monitor_worker(
     store: ChunkStore,
     heartbeats: HeartbeatSender,
-    scrub_status: Callable[[], Mapping[str, Any]],
+    scrubber: Scrubber,
     clock: Clock,
     *,
     reserve_bytes: int,
@@ -30,7 +30,7 @@ def monitor_worker(
     metrics = Metrics("worker")
     metrics.add(lambda: _of_disk(store, reserve_bytes))
     metrics.add(lambda: _of_chunks(store))
-    metrics.add(lambda: _of_scrub(scrub_status()))
+    metrics.add(lambda: _of_scrub(scrubber))
     metrics.add(lambda: [_is_heard(heartbeats)])
     checks = {"disk": store.is_writable, "master": lambda: heartbeats.is_heard}
     return Monitoring(metrics, Readiness(checks, clock), token, is_internal=True)
@@ -53,9 +53,13 @@ def _of_chunks(store: ChunkStore) -> Iterator[Metric]:
     yield counter("dfs_chunks_corrupt", "Chunks found damaged and put into quarantine", store.counts.corrupt)
 
 
-def _of_scrub(status: Mapping[str, Any]) -> Iterator[Metric]:
+def _of_scrub(scrubber: Scrubber) -> Iterator[Metric]:
+    status = scrubber.status()
     completed = status["last_round_completed_at"]
     yield gauge("dfs_scrub_progress_ratio", "How much of the scrub's round is done", status["progress"])
+    running = "For how long the worker has run since the scrub's round began"
+    yield gauge("dfs_scrub_round_elapsed_seconds", running, scrubber.elapsed_seconds)
+    yield gauge("dfs_scrub_period_seconds", "Time in which a round is to be done", scrubber.period_seconds)
     yield gauge("dfs_scrub_bytes_per_second", "How fast the scrub reads", status["bytes_per_second"])
     yield gauges(
         "dfs_scrub_round_chunks",

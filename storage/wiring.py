@@ -97,7 +97,7 @@ def build_worker(config: Config, worker_id: str) -> Service:
     monitoring = monitor_worker(
         store,
         heartbeats,
-        scrubber.status,
+        scrubber,
         clock,
         reserve_bytes=config.worker.reserve_bytes,
         token=config.cluster.metrics_token,
