@@ -13,7 +13,7 @@ from common.environment import inherited_sockets, take_notify_address
 
 # How long idle connections are kept by a process that is being replaced. A client at work sends its next request within
 # that time, and learns from the answer that the one after it needs another connection.
-IDLE_SECONDS = 2.0
+IDLE_SECONDS = 1.0
 _FIRST_DESCRIPTOR = 3
 
 

@@ -29,12 +29,11 @@ PLACES = {
     "master_2": "first",
     "worker_1": "first",
     "worker_2": "second",
-    "worker_3": "second",
-    "worker_4": "third",
+    "worker_3": "third",
     GATEWAY: "third",
 }
 MASTERS = ("master_1", "master_2")
-WORKERS = ("worker_1", "worker_2", "worker_3", "worker_4")
+WORKERS = ("worker_1", "worker_2", "worker_3")
 KEY = "a-key-for-the-tests-of-deployment"
 
 
@@ -49,12 +48,12 @@ class Deployed:
         """`python3 -m deploy.hosts` with these arguments; what it printed."""
         files = ("--config", "config.json", "--inventory", "inventory.json", "--secrets", ".env")
         done = subprocess.run(
-            [sys.executable, "-m", "deploy.hosts", *files, "--wait-seconds", "60", *arguments],
+            [sys.executable, "-m", "deploy.hosts", *files, "--wait-seconds", "120", *arguments],
             cwd=self.folder,
             env={"PYTHONPATH": str(PROJECT_ROOT), "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"},
             capture_output=True,
             text=True,
-            timeout=180,
+            timeout=600,
             check=False,
         )
         assert done.returncode == status, done.stdout + done.stderr
@@ -85,11 +84,14 @@ class Deployed:
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     folder = tmp_path_factory.mktemp("deployment")
-    # The services' user is to reach the packages, and nobody else's folders.
     with machines(folder, HOSTS) as hosts:
         write_home(
             folder,
-            settings={"cluster": {"listen_address": "0.0.0.0"}, "worker": {"reserve_bytes": 0}},
+            # Two replicas on three workers, so that there is room for both while one is away.
+            settings={
+                "cluster": {"listen_address": "0.0.0.0", "replication_factor": 2},
+                "worker": {"reserve_bytes": 0},
+            },
             variables={"DFS_GATEWAY_API_KEY": KEY, "DFS_LOG_LEVEL": "DEBUG"},
             masters=MASTERS,
             workers=WORKERS,

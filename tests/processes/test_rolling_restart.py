@@ -24,8 +24,9 @@ from tests.support.waiting import wait_until
 pytestmark = pytest.mark.processes
 
 MASTERS = ("master_1", "master_2")
-WORKERS = ("worker_1", "worker_2", "worker_3", "worker_4")
-SETTINGS: Sections = {"cluster": {"chunk_size_bytes": 64 * KIB, "log_level": "DEBUG"}}
+WORKERS = ("worker_1", "worker_2", "worker_3")
+# Two replicas on three workers, so that there is room for both while one is away.
+SETTINGS: Sections = {"cluster": {"chunk_size_bytes": 64 * KIB, "log_level": "DEBUG", "replication_factor": 2}}
 
 
 class _Activated(Cluster):
@@ -153,7 +154,7 @@ def test_a_rolling_restart_of_every_service_under_load_fails_no_request_and_copi
     said: list[str] = []
     first = cluster.node(GATEWAY).process.pid
     try:
-        with SteadyLoad(cluster.base_url, {}) as load:
+        with SteadyLoad(cluster.base_url, {}, each=1) as load:
             roll(ring, WORKERS, MASTERS, said.append, 60.0)
             load.wait_for_more()
     finally:

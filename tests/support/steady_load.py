@@ -49,7 +49,8 @@ class SteadyLoad:
 
     def _run(self, number: int) -> None:
         with requests.Session() as session:
-            while not self._is_over.is_set():
+            # The processor is also for those who are restarted.
+            while not self._is_over.wait(0.01):
                 try:
                     self._write_and_read(session if number % 2 else requests, number)  # type: ignore[arg-type]
                 except (requests.RequestException, AssertionError) as error:
