@@ -21,6 +21,7 @@ from common.config import Config, load_config
 from common.serving import Service
 from master_node.wiring import build_master
 from storage.wiring import build_worker
+from tests.support.checked import CheckedApp
 from tests.support.cluster import write_home
 from tests.support.environment import clear_settings
 from tests.support.waiting import wait_until
@@ -43,6 +44,7 @@ class Ring:
         self.config = config
         self._servers: dict[str, BaseWSGIServer] = {}
         self._services: list[Service] = []
+        self._apps: list[CheckedApp] = []
         for name, master in config.masters.items():
             self._serve(build_master(config, name), master.port)
         for name, worker in config.workers.items():
@@ -76,9 +78,11 @@ class Ring:
             # The log files' handlers belong to this process, which goes on.
             for handler in logging.getLogger(f"dfs.{service.node_id}").handlers:
                 handler.close()
+        assert [fault for app in self._apps for fault in app.faults] == []
 
     def _serve(self, service: Service, port: int) -> None:
-        server = make_server("127.0.0.1", port, service.app, threaded=True, request_handler=_Handler)
+        self._apps.append(CheckedApp(service.app))
+        server = make_server("127.0.0.1", port, self._apps[-1], threaded=True, request_handler=_Handler)
         server.daemon_threads = True  # type: ignore[attr-defined]
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         service.start()
