@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from api_gateway.openapi import cluster, files
 from api_gateway.openapi.parts import HEADERS, HTML, HTML_PAGE, VARIABLES
-from common.errors import InvalidRequest, MetadataUnavailable, NoMasterAnswers, PeerUnreachable, Unauthorized
+from common.errors import InvalidRequest, MetadataUnavailable, NoMasterAnswers, Unauthorized
 from common.openapi.model import Description
 from common.openapi.service import SERVICE_OPERATIONS, SERVICE_TAGS
 
@@ -44,7 +44,7 @@ DESCRIPTION = Description(
     schemas={**files.SCHEMAS, **cluster.SCHEMAS},
     variables=VARIABLES,
     headers=HEADERS,
-    errors=(InvalidRequest, Unauthorized, PeerUnreachable, MetadataUnavailable, NoMasterAnswers),
+    errors=(InvalidRequest, Unauthorized, MetadataUnavailable, NoMasterAnswers),
     security=_SECURITY,
     tags=_TAGS,
     error_media={HTML_PAGE: HTML},

@@ -8,7 +8,9 @@ from common.openapi.schemas import CHUNK_ID, CLUSTER_SCHEMAS, COUNT, FLAG, FREE,
 
 SCHEMAS = {
     **CLUSTER_SCHEMAS,
-    "Leadership": record({"leader": nullable(TEXT), "epoch": COUNT, "is_leader": FLAG}),
+    "Leadership": record(
+        {"leader": nullable(TEXT), "epoch": COUNT, "is_self": FLAG}, text="is_self: this master leads."
+    ),
     "Cluster": record(
         {
             "leader": nullable(TEXT),

@@ -58,13 +58,13 @@ class Contract:
 
     def describes(self, seen: Seen) -> bool:
         """Whether the document has an operation for the request."""
-        return seen.method.lower() in self._document["paths"].get(self._find(seen.path), {})
+        return seen.method.lower() in self._document["paths"].get(self._find(seen), {})
 
     def fault(self, seen: Seen) -> str | None:
         """What is not as described; None where all is."""
         if seen.method == "OPTIONS" and seen.status == 200:
             return None
-        path = self._find(seen.path)
+        path = self._find(seen)
         methods = self._document["paths"].get(path, {})
         method = seen.method.lower()
         if method == "head" and method not in methods:
@@ -79,8 +79,11 @@ class Contract:
         place = f"#/paths/{_escaped(str(path))}/{method}/responses/{seen.status}"
         return self._missing_header(seen, reply) or self._wrong_body(seen, reply, place)
 
-    def _find(self, path: str) -> str | None:
-        return next((template for pattern, template in self._patterns if pattern.fullmatch(path)), None)
+    def _find(self, seen: Seen) -> str | None:
+        """The address that is meant; of several, the first that takes the method."""
+        found = [template for pattern, template in self._patterns if pattern.fullmatch(seen.path)]
+        takers = [template for template in found if seen.method.lower() in self._document["paths"][template]]
+        return next(iter([*takers, *found]), None)
 
     def _outside(self, seen: Seen, status: int) -> str | None:
         if seen.status in (401, 403):
