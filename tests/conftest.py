@@ -12,7 +12,7 @@ from tests.support.checked import CheckedClient
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--api-examples", type=int, default=5, help="requests at random for each operation of each OpenAPI document"
+        "--api-examples", type=int, default=3, help="requests at random for each operation of each OpenAPI document"
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import hypothesis
+import requests
 import schemathesis
 from schemathesis import Case
 from schemathesis.generation import GenerationMode
@@ -68,13 +69,19 @@ class Target:
 
     def __init__(self, service: str, url: str, headers: Mapping[str, str], known: Mapping[str, Sequence[str]]) -> None:
         self._service, self._url = service, url
-        self._headers, self._known = dict(headers), known
+        self._known = known
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.headers.update(headers)
         self._sent = 0
+
+    def close(self) -> None:
+        self._session.close()
 
     def attack(self, case: Case) -> None:
         """Send one request; fails where the answer is not described, or is an error of the service's own."""
         self._aim(case)
-        answer = case.call(base_url=self._url, headers=self._headers, allow_redirects=False, timeout=SECONDS)
+        answer = case.call(base_url=self._url, session=self._session, allow_redirects=False, timeout=SECONDS)
         assert answer.status_code < 500 or answer.status_code in UNAVAILABLE, answer.text
         request = answer.request
         seen = seen_of(

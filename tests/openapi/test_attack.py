@@ -35,18 +35,21 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCluster]:
 
 
 @pytest.fixture(scope="module")
-def targets(cluster: TestCluster) -> dict[str, Target]:
+def targets(cluster: TestCluster) -> Iterator[dict[str, Target]]:
     client = GatewayClient(cluster.base_url, cluster.client_headers)
     files = [client.stored(f"some/{number}", bytes(number)) for number in range(0, 100_000, 20_000)]
     versions = [file["version_id"] for file in files]
     secret = ClusterSecret(cluster.config.cluster.secret).headers()
     files_known = {"file_id": [file["file_id"] for file in files], "version_id": versions, "upload_id": versions}
     chunks_known = {"chunk_id": sorted(cluster.chunk_files("worker_1")), "folder": ["00", "a1", "ff"]}
-    return {
+    found = {
         "gateway": Target("gateway", cluster.base_url, cluster.client_headers, files_known),
         "master": Target("master", cluster.node("master_1").url, secret, files_known),
         "worker": Target("worker", cluster.node("worker_1").url, secret, chunks_known),
     }
+    yield found
+    for target in found.values():
+        target.close()
 
 
 @pytest.fixture(scope="module")
