@@ -13,9 +13,10 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from common.actors import ADMIN, RIGHTS
+from common.actors import ADMIN, RIGHTS, Actor
 from common.errors import InvalidRequest
 from common.paths import MAX_PATH_BYTES
 from common.records import take
@@ -38,6 +39,11 @@ class KeyRecord:
     prefix: str
     created_at: str
     revoked_at: str | None = None
+
+    @cached_property
+    def actor(self) -> Actor:
+        """Whoever shows the key."""
+        return Actor(f"key {self.key_id}", frozenset(self.rights), self.prefix, self.key_id, self.name)
 
     def to_json(self) -> dict[str, Any]:
         """All of it, for the cluster's own services."""

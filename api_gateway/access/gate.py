@@ -19,7 +19,7 @@ from api_gateway.access.sessions import Sessions
 from api_gateway.access.sign_ins import FailedSignIns
 from api_gateway.request_path import requested_path
 from common.actors import EVERY_RIGHT, NOBODY, Actor
-from common.api_keys import KeyRecord, is_right_secret, split_key
+from common.api_keys import is_right_secret, split_key
 from common.calls import Call
 from common.errors import LinkRefused, Unauthorized
 
@@ -91,15 +91,17 @@ class Gate:
             return self._operator
         key_id, secret = split_key(text) or ("", "")
         record = self._keys.known(key_id)
-        if record is None or not is_right_secret(record, secret):
+        is_right = is_right_secret(record, secret)
+        if not is_right:
             # A right key that is known is never hindered by others who share its address.
             self._failures.require_patience(call.client)
             record = self._keys.find(key_id) if key_id else None
-        if not is_right_secret(record, secret) or record is None or record.revoked_at is not None:
+            is_right = is_right_secret(record, secret)
+        if not is_right or record is None or record.revoked_at is not None:
             self._failures.note(call.client)
             call.actor = replace(NOBODY, key_id=key_id)
             raise _key_wanted()
-        return _actor_of(record)
+        return record.actor
 
     def _by_session(self, value: str) -> Actor | None:
         key_id = self._sessions.key_of(value)
@@ -121,11 +123,7 @@ class Gate:
         if self._operator_key and key_id == self._operator.key_id:
             return self._operator
         record = self._keys.find(key_id)
-        return _actor_of(record) if record is not None and record.revoked_at is None else None
-
-
-def _actor_of(record: KeyRecord) -> Actor:
-    return Actor(f"key {record.key_id}", frozenset(record.rights), record.prefix, record.key_id, record.name)
+        return record.actor if record is not None and record.revoked_at is None else None
 
 
 def _local_address(call: Call) -> str | None:
