@@ -21,6 +21,8 @@ from common.errors import InvalidRequest, OutsidePrefix, RightMissing
 
 NOW = "2026-01-31T12:00:00.000Z"
 TEXT, RECORD = make_key("name", ("read",), "a/", NOW)
+# The same at every run, for the names of the tests.
+LIKE_A_KEY = f"dfs_{'5e' * 8}_{'c1' * 32}"
 
 
 def test_the_text_leads_to_the_record_and_stands_in_no_part_of_it() -> None:
@@ -43,12 +45,12 @@ def test_no_two_keys_are_alike() -> None:
     [
         "",
         "dfs_",
-        TEXT[:-1],
-        TEXT + "0",
-        TEXT + "\n",
-        " " + TEXT,
-        TEXT.upper(),
-        TEXT.replace("dfs", "abc"),
+        LIKE_A_KEY[:-1],
+        LIKE_A_KEY + "0",
+        LIKE_A_KEY + "\n",
+        " " + LIKE_A_KEY,
+        LIKE_A_KEY.upper(),
+        LIKE_A_KEY.replace("dfs", "abc"),
         "dfs__",
         "é",
     ],
