@@ -265,6 +265,8 @@ class _Loader:
             self._problems.append(
                 Problem("configuration", "DFS_CLUSTER_SECRET_PREVIOUS", f"must be {_SECRET_RULE}", "")
             )
+        if cluster.metrics_token and not _is_good_secret(cluster.metrics_token):
+            self._problems.append(Problem("configuration", "DFS_METRICS_TOKEN", f"must be {_SECRET_RULE}", ""))
         if config.gateway.window_chunks > config.gateway.buffer_count // 2:
             self._report(
                 "configuration",

@@ -12,6 +12,8 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 SETTING_PREFIXES = ("DFS_", "MONGO_")
+# Of the command line: its own settings, and where a user's configuration lies.
+CLIENT_VARIABLES = ("DFS_URL", "DFS_KEY", "DFS_CA", "HOME", "XDG_CONFIG_HOME", "APPDATA")
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -34,6 +36,11 @@ def read_environment(home: Path, environment: Mapping[str, str] | None = None) -
         if value:
             found[name] = (value, "environment")
     return found
+
+
+def client_environment() -> dict[str, str]:
+    """What the command line takes from the environment; `.env` belongs to the services and is not read."""
+    return {name: os.environ[name] for name in CLIENT_VARIABLES if os.environ.get(name)}
 
 
 def environment_without_settings() -> dict[str, str]:

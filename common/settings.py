@@ -61,6 +61,13 @@ class ClusterSettings:
         is_secret=True,
     )
     mongo_database: str = setting("dfs", "name of the MongoDB database", variable="MONGO_DATABASE")
+    metrics_token: str = setting(
+        "",
+        "bearer token with which /metrics may be read; empty: masters and workers show it to their own machine only",
+        variable="DFS_METRICS_TOKEN",
+        is_secret=True,
+        is_file_key=False,
+    )
     chunk_size_bytes: int = setting(
         4 * MIB,
         "size of a chunk; for new versions only",
@@ -286,6 +293,9 @@ EXTRA_VARIABLES = {
     "DFS_HOME": "folder of config.json, .env, databases/, logs/, storage/; environment only; default: the project's",
     "DFS_MASTERS": "the masters as name=ip:port,...; default: those of config.json",
     "DFS_WORKERS": "the workers as name=ip:port,...; default: those of config.json",
+    "DFS_URL": "the gateway that the command line calls; environment only; default: http://127.0.0.1:5000",
+    "DFS_KEY": "the key that the command line shows; environment only; default: the text of ~/.config/dfs/key",
+    "DFS_CA": "certificates that the command line trusts, a file; environment only; default: the system's",
 }
 
 

@@ -21,11 +21,12 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from common.security_headers import IN_THE_CLEAR, OVER_TLS, SecurityHeaders
 from common.server.body import ConnectionReader, RequestBody
 from common.server.head import Refused, RequestHead, parse_head
 from common.server.pace import Pace
 from common.silence import SilenceLimits, peek
-from common.tls import begin_tls
+from common.tls import begin_tls, receive_raw
 
 KEEP_ALIVE_SECONDS = 75.0
 HEAD_SECONDS = 30.0
@@ -102,6 +103,7 @@ class Connection:
             "dfs.connection": {},
         }
         self._number = -1
+        self._security = OVER_TLS if tls is not None else IN_THE_CLEAR
 
     def serve(self) -> None:
         """Answer requests until either side ends the connection."""
@@ -180,9 +182,12 @@ class Connection:
             self._refuse(refused)
             self._linger()
             return False
+        if self._tls_sock is not None:
+            # Under TLS one time-out is for both ways, and that for heads is no good for answers.
+            self._limits.set_receive(self._silence_seconds)
         body = RequestBody(self._reader, head.length, lambda: self._begin_body(head), self._new_pace())
         may_go_on = lambda: body.is_ended and not self._is_stopping  # noqa: E731
-        exchange = _Exchange(self.sock, head, self._date, may_go_on, self._new_pace())
+        exchange = _Exchange(self.sock, head, self._date, self._security, may_go_on, self._new_pace())
         environ = self._environ(head, body)
         environ["dfs.head"], environ["dfs.number"] = block, self._number
         is_whole = self._run_app(exchange, environ)
@@ -276,7 +281,8 @@ class Connection:
         text = json.dumps({**problem, "detail": refused.detail}).encode() + b"\n"
         head = (
             f"HTTP/1.1 {refused.status} {_REASONS[refused.status]}\r\nDate: {self._date()}\r\n"
-            f"Content-Type: application/problem+json\r\nContent-Length: {len(text)}\r\nConnection: close\r\n\r\n"
+            f"Content-Type: application/problem+json\r\nContent-Length: {len(text)}\r\n"
+            f"{self._security.lines()}Connection: close\r\n\r\n"
         )
         return head.encode() + (text if has_body else b"")
 
@@ -297,7 +303,7 @@ class Connection:
             left = _LINGER_BYTES
             while left > 0 and (seconds := give_up_at - time.monotonic()) > 0:
                 self._limits.set_receive(seconds)
-                piece = self.sock.recv(_RECEIVE_BYTES)
+                piece = receive_raw(self.sock, _RECEIVE_BYTES)
                 if not piece:
                     return
                 left -= len(piece)
@@ -311,6 +317,7 @@ class _Exchange:
         sock: socket.socket,
         head: RequestHead,
         date: Callable[[], str],
+        security: SecurityHeaders,
         may_go_on: Callable[[], bool],
         pace: Pace,
     ) -> None:
@@ -321,6 +328,7 @@ class _Exchange:
         self.is_head_sent = False
         self._may_go_on = may_go_on
         self._date = date
+        self._security = security
         self._sock = sock
         self._head = b""
         self._has_body = head.method != "HEAD"
@@ -343,6 +351,7 @@ class _Exchange:
             raise exc_info[1].with_traceback(exc_info[2])
         lines = [f"HTTP/1.1 {status}", f"Date: {self._date()}"]
         length: int | None = None
+        given: list[str] = []
         is_empty = status[:3] in ("204", "304")
         # Said now, so that no client sends its next request into a connection that is about to be closed.
         self.keeps_alive = self.keeps_alive and self._may_go_on()
@@ -359,6 +368,8 @@ class _Exchange:
             elif lowered == "date":
                 # Flask dates what it sends from disk; one date is enough.
                 continue
+            elif lowered in self._security.names:
+                given.append(lowered)
             lines.append(f"{name}: {value}")
         if is_empty:
             self._has_body = False
@@ -378,7 +389,7 @@ class _Exchange:
             raise ValueError("a header of the answer has a line break")
         if length is not None and length < 0:
             raise ValueError("the answer's Content-Length is negative")
-        self._head = (block + "\r\n\r\n").encode("latin-1")
+        self._head = f"{block}\r\n{self._security.lines(given)}\r\n".encode("latin-1")
 
     def send(self, piece: Any) -> None:
         view = memoryview(piece)

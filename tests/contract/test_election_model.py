@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
@@ -261,14 +262,17 @@ class Masters(RuleBasedStateMachine):
             assert len(leading) <= 1, "two masters believe to lead"
 
 
-def test_the_rules_of_the_election_hold_whatever_happens_to_clocks_and_calls(connect: Connect) -> None:
+def test_the_rules_of_the_election_hold_whatever_happens_to_clocks_and_calls(
+    connect: Connect, request: pytest.FixtureRequest
+) -> None:
     class OnThisStore(Masters):
         store = connect()
 
     run_state_machine_as_test(
         OnThisStore,
         settings=settings(
-            max_examples=80,
+            # An example costs a server ten times as much.
+            max_examples=30 if "server" in request.node.callspec.id else 80,
             stateful_step_count=30,
             deadline=None,
             database=None,

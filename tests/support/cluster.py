@@ -293,10 +293,14 @@ def clean_environment(**changes: str) -> dict[str, str]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody uses now, below those that the system gives to outgoing connections."""
+    """Ports that nobody uses now, below those that the system gives to outgoing connections.
+
+    Test processes that run side by side look in ranges of their own.
+    """
     found: list[int] = []
+    first = 12000 + 4000 * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 5)
     while len(found) < count:
-        port = random.randrange(12000, 32000)
+        port = random.randrange(first, first + 4000)
         if port in found:
             continue
         with socket.socket() as probe, contextlib.suppress(OSError):
