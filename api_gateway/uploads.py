@@ -11,6 +11,7 @@ from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass
 
 from api_gateway import file_hash
+from api_gateway.admission import Admission
 from api_gateway.buffers import BufferPool
 from api_gateway.file_hash import FileHash
 from api_gateway.redundancy import AS_CONFIGURED, Redundancy
@@ -85,6 +86,7 @@ class UploadService:
         window_chunks: int,
         chunk_size_bytes: int,
         keep_alive_seconds: float,
+        admission: Admission,
     ) -> None:
         """keep_alive_seconds: how often the masters hear of a slow upload; well below master.upload_idle_seconds."""
         self.masters = masters
@@ -96,6 +98,7 @@ class UploadService:
         self.window_chunks = window_chunks
         self.chunk_size_bytes = chunk_size_bytes
         self.keep_alive_seconds = keep_alive_seconds
+        self.admission = admission
 
     def open(self, path: str | None, expected_size: int | None, redundancy: Redundancy = AS_CONFIGURED) -> Upload:
         """Begin an upload. path: where it will go, if known. expected_size: an upper bound in bytes, if known.
@@ -125,6 +128,8 @@ class Upload:
         self._placements: deque[Placement] = deque(opened.placements)
         self._next_index = 0
         self._size = 0
+        # The first bytes of a chunk: no buffer is taken for a chunk that nobody sends, or that drips.
+        self._first = bytearray(min(FIRST_PIECE_BYTES, self._chunk_size))
         self._hash = FileHash(service.executor)
         self._buffer: bytearray | None = None
         self._filled = 0
@@ -134,10 +139,10 @@ class Upload:
     def receive(self, source: ByteSource, on_piece: Callable[[], None] | None = None) -> None:
         """Take all that the source gives. on_piece: called after each piece, whatever its length.
 
-        Raises QuorumNotReached, ClusterFull, GatewayBusy, and what the source raises.
+        Raises QuorumNotReached, ClusterFull, GatewayBusy, TooLarge, and what the source raises.
         """
-        first = bytearray(min(FIRST_PIECE_BYTES, self._chunk_size))
-        while self._receive_piece(source, first):
+        while self._receive_piece(source):
+            self._service.admission.check_size(self._size + self._filled)
             self.keep_alive()
             if on_piece is not None:
                 on_piece()
@@ -211,14 +216,17 @@ class Upload:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _receive_piece(self, source: ByteSource, first: bytearray) -> int:
-        """Read once. The first bytes of a chunk go by `first`: no buffer is taken for a chunk that nobody sends."""
+    def _receive_piece(self, source: ByteSource) -> int:
+        """Read once; returns how many bytes came."""
         if self._buffer is not None:
             count = source.fill(self._buffer, self._filled, self._chunk_size)
             self._filled += count
-        elif count := source.fill(first, 0, len(first)):
-            self._buffer, self._filled = self._take_buffer(), count
-            self._buffer[:count] = first[:count]
+            return count
+        count = source.fill(self._first, self._filled, len(self._first))
+        self._filled += count
+        if self._filled and (not count or self._filled == len(self._first)):
+            self._buffer = self._take_buffer()
+            self._buffer[: self._filled] = self._first[: self._filled]
         return count
 
     def _take_buffer(self) -> bytearray:
@@ -244,6 +252,7 @@ class Upload:
         self._buffer = None
         self._next_index += 1
         self._size += self._filled
+        self._filled = 0
 
     def _next_placement(self) -> Placement:
         if not self._placements:

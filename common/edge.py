@@ -18,8 +18,7 @@ from typing import Any
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
-from common.auth import HEADER as SECRET_HEADER
-from common.auth import ClusterSecret
+from common.auth import DIGEST_HEADER, SESSION_HEADER, SESSION_PATH, ClusterSecret, verify_signature
 from common.calls import Answer, Call, json_answer, problem_answer
 from common.errors import DFSError, InternalError, InvalidRequest, MethodNotAllowed, NotFound, TooLarge, Unavailable
 from common.logs import EventLog
@@ -28,6 +27,8 @@ from common.request_ids import begin_request
 from common.silence import peek
 
 HEALTH = {"status": "ok"}
+# What an internal service tells anybody, and the way to come in.
+UNSIGNED_PATHS = frozenset({"/health", "/ready", "/metrics", SESSION_PATH})
 Handler = Callable[..., Answer]
 Guard = Callable[[Call], None]
 Explain = Callable[[DFSError, Call, str], Answer]
@@ -157,15 +158,26 @@ class Edge:
             return self._explained(InternalError())
 
 
-def internal_guard(secret: ClusterSecret) -> Guard:
-    """Who may call a service that only the cluster's own may call; anybody may ask for its health."""
+def internal_edge(app: Flask, log: EventLog, secret: ClusterSecret) -> Edge:
+    """The edge of a service that only the cluster's own may call; anybody may ask for its health."""
+    edge = Edge(app, log, internal_guard)
 
-    def guard(call: Call) -> None:
-        _refuse_abandoned(call.environ.get("dfs.socket"))
-        if call.path != "/health":
-            secret.verify(call.headers.get(SECRET_HEADER))
+    @edge.route("POST", SESSION_PATH)
+    def open_session(call: Call) -> Answer:
+        """Both ends prove that they know the secret; what follows on the connection is signed."""
+        answer, key = secret.accept(call.headers.get(SESSION_HEADER, ""))
+        call.connection["key"] = key
+        return Answer(200, [("Content-Length", "0"), (SESSION_HEADER, answer)])
 
-    return guard
+    return edge
+
+
+def internal_guard(call: Call) -> None:
+    """Let in what was signed with the key of its connection; raises ClusterSecretRejected, Unavailable."""
+    _refuse_abandoned(call.environ.get("dfs.socket"))
+    if call.path not in UNSIGNED_PATHS:
+        verify_signature(call.connection.get("key"), call.sequence, call.environ.get("dfs.head", b""))
+        call.environ["dfs.digest"] = call.headers.get(DIGEST_HEADER, "")
 
 
 def to_response(answer: Answer) -> Response:

@@ -10,6 +10,7 @@ import contextlib
 import importlib.util
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from common.errors import CannotStart, DFSError
 from common.logs import EventLog
 from common.server.acceptor import Acceptor
+from common.tls import TlsFiles, server_context
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -56,7 +58,10 @@ class ServerOptions:
     port: int
     max_connections: int
     silence_seconds: float
+    head_seconds: float
+    least_bytes_per_second: int
     scratch_dir: Path
+    tls: TlsFiles
 
 
 @contextlib.contextmanager
@@ -104,9 +109,10 @@ def _serve_with_gunicorn(node_id: str, build: Callable[[], Service], options: Se
     }
 
     class Application(BaseApplication):  # type: ignore[misc]
-        silence_seconds = options.silence_seconds
+        options: ServerOptions
         graceful_seconds = GRACEFUL_SECONDS
         service: Service | None = None
+        tls: ssl.SSLContext | None = None
 
         def load_config(self) -> None:
             for name, value in settings.items():
@@ -115,6 +121,7 @@ def _serve_with_gunicorn(node_id: str, build: Callable[[], Service], options: Se
 
         def load(self) -> Flask:
             with explained_start(node_id):
+                self.tls = server_context(options.tls)
                 self.service = build()
                 self.service.start()
             return self.service.app
@@ -127,6 +134,7 @@ def _serve_with_gunicorn(node_id: str, build: Callable[[], Service], options: Se
             if self.service is not None:
                 self.service.stop()
 
+    Application.options = options
     Application().run()
 
 
@@ -138,6 +146,7 @@ def _serve_alone(node_id: str, build: Callable[[], Service], options: ServerOpti
         is_stopped = True
 
     with explained_start(node_id):
+        tls = server_context(options.tls)
         service = build()
         is_ipv6 = ":" in options.address
         listener = socket.create_server(
@@ -154,6 +163,9 @@ def _serve_alone(node_id: str, build: Callable[[], Service], options: ServerOpti
         service.app,
         max_connections=options.max_connections,
         silence_seconds=options.silence_seconds,
+        head_seconds=options.head_seconds,
+        least_bytes_per_second=options.least_bytes_per_second,
+        tls=tls,
         report=lambda what: service.log.exception("unexpected_error", what=what),
     )
     try:

@@ -47,6 +47,13 @@ class ClusterSettings:
         is_secret=True,
         is_file_key=False,
     )
+    secret_previous: str = setting(
+        "",
+        "the secret before, accepted besides while the services are restarted with a new one",
+        variable="DFS_CLUSTER_SECRET_PREVIOUS",
+        is_secret=True,
+        is_file_key=False,
+    )
     mongo_uri: str = setting(
         "",
         "MongoDB for the masters' metadata; empty: SQLite under databases/",
@@ -76,8 +83,26 @@ class ClusterSettings:
         choices=("auto", "gunicorn", "standalone"),
         variable="DFS_SERVER",
     )
+    tls_certificate: str = setting(
+        "", "certificate of this host's masters and workers (PEM, relative to DFS_HOME); empty: no TLS between services"
+    )
+    tls_key: str = setting("", "its private key (PEM)")
+    tls_ca: str = setting(
+        "",
+        "certificates (PEM) that those of the other services must come from, as client and as server (mutual TLS);"
+        " empty: servers must be trusted by the system, clients need no certificate",
+    )
     silence_seconds: float = setting(
         60.0, "a client that neither sends nor takes anything for this long is cut off", minimum=1.0
+    )
+    head_seconds: float = setting(
+        30.0, "time in which the head of a request must have come, and TLS be agreed on", minimum=0.1, maximum=3600.0
+    )
+    least_bytes_per_second: int = setting(
+        128,
+        "a client that, waited for, sends or takes less over silence_seconds is cut off; 0: silence alone counts",
+        minimum=0,
+        maximum=2**30,
     )
     log_level: str = setting(
         "INFO", "least level that is logged", choices=("DEBUG", "INFO", "WARNING", "ERROR"), variable="DFS_LOG_LEVEL"
@@ -102,8 +127,21 @@ class GatewaySettings:
         is_secret=True,
         is_file_key=False,
     )
+    tls_certificate: str = setting(
+        "", "the gateway's certificate (PEM, relative to DFS_HOME), with which it speaks TLS; empty: plain HTTP"
+    )
+    tls_key: str = setting("", "its private key (PEM)")
     max_connections: int = setting(
         1024, "connections served at once, each by a thread; more wait, then get 503", minimum=8, maximum=20000
+    )
+    max_uploads: int = setting(
+        768,
+        "requests with files received at once; more wait for gateway.buffer_wait_seconds, then get 503",
+        minimum=1,
+        maximum=20000,
+    )
+    max_file_bytes: int = setting(
+        0, "size of the largest file; a larger one gets 413; 0: as large as there is room", minimum=0, maximum=2**60
     )
     buffer_count: int = setting(
         32, "chunk buffers of all transfers together; bounds the gateway's memory", minimum=4, maximum=4096

@@ -10,7 +10,7 @@ from flask import Flask
 
 from common.auth import ClusterSecret
 from common.calls import Answer, Call, json_answer
-from common.edge import Edge, internal_guard
+from common.edge import Edge, internal_edge
 from common.errors import InvalidRequest, VersionUnknown
 from common.logs import EventLog
 from common.master_client import Located, MapPart
@@ -41,7 +41,7 @@ def create_app(node_id: str, services: MasterServices, secret: ClusterSecret, lo
     """Everything a master answers; nothing is started."""
     # No files: Flask would serve a folder named "static" below the present one.
     app = Flask(node_id, static_folder=None)
-    edge = Edge(app, log, internal_guard(secret))
+    edge = internal_edge(app, log, secret)
     _add_upload_routes(edge, services, log)
     _add_file_routes(edge, services)
     add_cluster_routes(edge, services.cluster)

@@ -48,8 +48,8 @@ def build_master(config: Config, master_id: str) -> Service:
         raise KeyError(master_id)
     clock, rng = SystemClock(), random.Random()
     log = open_log(master_id, config.log_dir(master_id), "master.log", config.cluster, clock)
-    secret = ClusterSecret(config.cluster.secret)
-    pool = HttpPool(secret.headers())
+    secret = ClusterSecret.of(config.cluster)
+    pool = HttpPool.of(config)
     store = open_store(config)
     settings = config.master
     election = Election(master_id, store, clock, settings.lease_seconds)

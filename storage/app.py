@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask
 
 from common.auth import ClusterSecret
-from common.edge import Edge, internal_guard
+from common.edge import internal_edge
 from common.logs import EventLog
 from common.openapi.build import build_document
 from common.openapi.service import add_document_route
@@ -31,7 +31,7 @@ def create_app(
     """Everything the worker answers; nothing is started."""
     # No files: Flask would serve a folder named "static" below the present one.
     app = Flask(node_id, static_folder=None)
-    edge = Edge(app, log, internal_guard(secret))
+    edge = internal_edge(app, log, secret)
     add_chunk_routes(edge, store, reports, log)
     add_inventory_routes(edge, store)
     add_order_routes(edge, store, epochs, copier, log)

@@ -35,8 +35,8 @@ def build_worker(config: Config, worker_id: str) -> Service:
     node = config.workers[worker_id]
     log = open_log(worker_id, config.log_dir(worker_id), "worker.log", config.cluster, clock)
     data_dir = config.data_dir(worker_id)
-    secret = ClusterSecret(config.cluster.secret)
-    pool = HttpPool(secret.headers())
+    secret = ClusterSecret.of(config.cluster)
+    pool = HttpPool.of(config)
     masters = MasterClient(
         pool,
         list(config.master_urls().values()),

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from common.auth import HEADER as SECRET_HEADER
+from common.auth import DIGEST_HEADER, SESSION_HEADER, SESSION_PATH, SIGNATURE_HEADER
 from common.calls import Answer, Call, json_answer
 from common.edge import Edge
 from common.errors import ClusterSecretRejected, DFSError, InvalidRequest, Unavailable
-from common.openapi.model import Operation, Schema, json_reply
+from common.openapi.model import Operation, Parameter, Reply, Schema, json_reply
 from common.openapi.schemas import HEALTH
 
 DOCUMENT_PATH = "/openapi.json"
@@ -37,13 +37,33 @@ SERVICE_OPERATIONS = (
 
 # How the masters and workers know each other.
 INTERNAL_SECURITY: Mapping[str, Schema] = {
-    "clusterSecret": {
+    "signature": {
         "type": "apiKey",
         "in": "header",
-        "name": SECRET_HEADER,
-        "description": "The cluster's secret, which only its own services have.",
+        "name": SIGNATURE_HEADER,
+        "description": (
+            "Of the request's head, made with the key of the connection, which `POST /session` has opened before; the"
+            f" digest of a JSON body stands in {DIGEST_HEADER}. See docs/security.md."
+        ),
     }
 }
+INTERNAL_HEADERS = {
+    SESSION_HEADER: Parameter(SESSION_HEADER, "header", "A nonce, and the proof of the secret.", {"type": "string"})
+}
+INTERNAL_OPERATIONS = (
+    *SERVICE_OPERATIONS,
+    Operation(
+        "POST",
+        SESSION_PATH,
+        "openSession",
+        "service",
+        "Open a session on this connection",
+        {200: Reply("What follows on the connection is signed.", headers=(SESSION_HEADER,))},
+        (ClusterSecretRejected, Unavailable),
+        (Parameter(SESSION_HEADER, "header", "A nonce, and a proof for each secret.", {"type": "string"}, True),),
+        is_open=True,
+    ),
+)
 INTERNAL_ERRORS: tuple[type[DFSError], ...] = (InvalidRequest, ClusterSecretRejected, Unavailable)
 
 

@@ -17,7 +17,10 @@ class ConnectionWorker(Worker):  # type: ignore[misc]
         acceptor = Acceptor(
             self.wsgi,
             max_connections=self.cfg.worker_connections,
-            silence_seconds=self.app.silence_seconds,
+            silence_seconds=self.app.options.silence_seconds,
+            head_seconds=self.app.options.head_seconds,
+            least_bytes_per_second=self.app.options.least_bytes_per_second,
+            tls=self.app.tls,
             report=lambda what: self.log.exception("unexpected error: %s", what),
         )
         acceptor.run([listener.sock for listener in self.sockets], [self.PIPE[0]], self._is_wanted)

@@ -7,8 +7,6 @@ import threading
 
 import pytest
 
-from common.auth import HEADER as SECRET_HEADER
-from common.auth import ClusterSecret
 from common.errors import DiskFull, InternalError, InvalidRequest, PeerUnreachable, StaleEpoch
 from common.http import HttpPool
 from common.request_ids import begin_request
@@ -24,7 +22,7 @@ def echo(exchange: Exchange) -> None:
 
 @pytest.fixture
 def pool() -> HttpPool:
-    return HttpPool({})
+    return HttpPool()
 
 
 def test_json_goes_there_and_back(pool: HttpPool) -> None:
@@ -42,9 +40,7 @@ def test_a_call_without_a_body_sends_none(pool: HttpPool) -> None:
         assert "Content-Type" not in server.requests[0].headers
 
 
-def test_every_request_carries_the_secret_and_the_id_of_its_request() -> None:
-    pool = HttpPool(ClusterSecret("the-secret-of-the-cluster").headers())
-
+def test_every_request_carries_the_id_of_its_request(pool: HttpPool) -> None:
     def call() -> None:
         begin_request("request-9")
         pool.call_json("GET", server.url, timeout_seconds=TIMEOUT)
@@ -53,7 +49,6 @@ def test_every_request_carries_the_secret_and_the_id_of_its_request() -> None:
         contextvars.Context().run(call)
         contextvars.Context().run(pool.call_json, "GET", server.url, timeout_seconds=TIMEOUT)
         during, outside = server.requests
-    assert during.headers[SECRET_HEADER] == outside.headers[SECRET_HEADER] == "the-secret-of-the-cluster"
     assert during.headers["X-Request-ID"] == "request-9"
     assert outside.headers["X-Request-ID"] == ""
 

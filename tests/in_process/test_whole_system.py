@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
-from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from api_gateway.wiring import build_gateway
 from common.config import Config, load_config
@@ -24,17 +22,11 @@ from storage.wiring import build_worker
 from tests.support.checked import CheckedApp
 from tests.support.cluster import write_home
 from tests.support.environment import clear_settings
+from tests.support.own_server import OwnServer
 from tests.support.waiting import wait_until
 
 CHUNK = 65536
 SIZES = [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 7 * CHUNK + 3]
-
-
-class _Handler(WSGIRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_request(self, *_: object) -> None:
-        """Tests print nothing."""
 
 
 class Ring:
@@ -42,7 +34,7 @@ class Ring:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self._servers: dict[str, BaseWSGIServer] = {}
+        self._servers: dict[str, OwnServer] = {}
         self._services: list[Service] = []
         self._apps: list[CheckedApp] = []
         for name, master in config.masters.items():
@@ -61,9 +53,7 @@ class Ring:
 
     def take_away(self, name: str) -> None:
         """From here on nobody answers at the node's address."""
-        server = self._servers.pop(name)
-        server.shutdown()
-        server.server_close()
+        self._servers.pop(name).close()
 
     def chunk_files(self) -> list[Path]:
         folders = (self.config.data_dir(name) for name in self.config.workers)
@@ -82,11 +72,8 @@ class Ring:
 
     def _serve(self, service: Service, port: int) -> None:
         self._apps.append(CheckedApp(service.app))
-        server = make_server("127.0.0.1", port, self._apps[-1], threaded=True, request_handler=_Handler)
-        server.daemon_threads = True  # type: ignore[attr-defined]
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        self._servers[service.node_id] = OwnServer(self._apps[-1], max_connections=64, port=port)
         service.start()
-        self._servers[service.node_id] = server
         self._services.append(service)
 
 
