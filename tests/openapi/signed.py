@@ -31,7 +31,9 @@ class SignedAdapter(HTTPAdapter):
         reply = caller.reply(str(request.method))
         if reply.fields.get("connection") == "close" or place.path == SESSION_PATH:
             self.close()
-        raw = urllib3.HTTPResponse(io.BytesIO(reply.body), reply.fields, reply.status, preload_content=False)
+        raw = urllib3.HTTPResponse(
+            io.BytesIO(reply.body), reply.fields, reply.status, preload_content=False, request_method=request.method
+        )
         return self.build_response(request, raw)
 
     def close(self) -> None:
