@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,7 +32,7 @@ TAKERS = 8
 _LARGE_BYTES = 64 * MIB
 _DRIP_SECONDS = 2.0
 _TIMED_BYTES = (4096, 8 * MIB)
-_BODY = b"PUT /fs/slow/%d HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n"
+_BODY = b"PUT /fs/slow/%d HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n"
 _BEGINNINGS = {
     "heads": b"GET / HTTP/1.1\r\nX: ",
     "bodies": _BODY,
@@ -52,14 +53,14 @@ class SlowClients:
             beginning = _BEGINNINGS[kind]
             self._connect(kind, beginning % number if b"%d" in beginning else beginning)
         for _ in range(TAKERS):
-            self._connect("takers", b"GET /fs/large HTTP/1.1\r\nHost: h\r\n\r\n")
+            self._connect("takers", b"GET /fs/large HTTP/1.1\r\nHost: localhost\r\n\r\n")
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._drip, daemon=True)
         self._thread.start()
 
-    def still_held(self) -> dict[str, int]:
-        """How many of each kind the gateway has not cut off."""
-        return {kind: sum(map(_is_open, sockets)) for kind, sockets in self.kinds.items()}
+    def states(self) -> dict[str, Counter[str]]:
+        """Of each kind, how many are still held, and what the others were answered."""
+        return {kind: Counter(map(_state, sockets)) for kind, sockets in self.kinds.items()}
 
     def close(self) -> None:
         self._is_over.set()
@@ -105,12 +106,14 @@ def _measure(system: DfsSystem, count: int, seconds: float) -> int:
     clients = SlowClients(system.port, count)
     try:
         beside = _serve(wire, seconds)
-        held = clients.still_held()
+        states = clients.states()
     finally:
         clients.close()
     bound = system.memory_bound_bytes() or 0
     peak = Cost(system.services()).memory_bytes("VmHWM")[system.front]
-    print(f"slow clients: {count}; not cut off after {seconds:g} s: {held}")
+    print(f"slow clients: {count}; after {seconds:g} s:")
+    for kind, found in states.items():
+        print(f"  {kind}: " + ", ".join(f"{number} {state}" for state, number in found.items()))
     for size, before, after in zip(_TIMED_BYTES, alone, beside, strict=True):
         print(f"put and get of {size} bytes: median {before:.1f} ms alone, {after:.1f} ms beside them")
     print(f"memory of the gateway: {peak / MIB:.0f} MiB at most, bound {bound / MIB:.0f} MiB")
@@ -132,15 +135,17 @@ def _serve(wire: Wire, seconds: float) -> list[float]:
     return [sorted(times)[len(times) // 2] for times in taken.values()]
 
 
-def _is_open(sock: socket.socket) -> bool:
+def _state(sock: socket.socket) -> str:
+    """Held, or the status line with which the gateway ended the connection."""
+    received = b""
     try:
-        while sock.recv(65536):
-            pass
+        while piece := sock.recv(65536):
+            received = received or piece
     except BlockingIOError:
-        return True
+        return "held"
     except OSError:
-        return False
-    return False
+        received = received or b"reset"
+    return received.partition(b"\r\n")[0].decode("latin-1") or "closed"
 
 
 if __name__ == "__main__":

@@ -105,6 +105,11 @@ def begin_tls(sock: ssl.SSLSocket, refusal: bytes) -> bool:
     return True
 
 
+def receive_raw(sock: socket.socket, limit: int) -> bytes:
+    """What comes on the wire, whatever it says."""
+    return socket.socket.recv(sock, limit) if isinstance(sock, ssl.SSLSocket) else sock.recv(limit)
+
+
 def _configure(context: ssl.SSLContext, files: TlsFiles) -> None:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.sslsocket_class = TlsSocket

@@ -25,7 +25,7 @@ from common.server.body import ConnectionReader, RequestBody
 from common.server.head import Refused, RequestHead, parse_head
 from common.server.pace import Pace
 from common.silence import SilenceLimits
-from common.tls import begin_tls
+from common.tls import begin_tls, receive_raw
 
 KEEP_ALIVE_SECONDS = 75.0
 HEAD_SECONDS = 30.0
@@ -174,6 +174,9 @@ class Connection:
             self._refuse(refused)
             self._linger()
             return False
+        if self._tls_sock is not None:
+            # Under TLS one time-out is for both ways, and that for heads is no good for answers.
+            self._limits.set_receive(self._silence_seconds)
         body = RequestBody(self._reader, head.length, lambda: self._begin_body(head), self._new_pace())
         may_go_on = lambda: body.is_ended and not self._is_stopping  # noqa: E731
         exchange = _Exchange(self.sock, head, self._date, may_go_on, self._new_pace())
@@ -291,7 +294,7 @@ class Connection:
             left = _LINGER_BYTES
             while left > 0 and (seconds := give_up_at - time.monotonic()) > 0:
                 self._limits.set_receive(seconds)
-                piece = self.sock.recv(_RECEIVE_BYTES)
+                piece = receive_raw(self.sock, _RECEIVE_BYTES)
                 if not piece:
                     return
                 left -= len(piece)

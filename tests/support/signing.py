@@ -55,7 +55,8 @@ def signed_open(
         arguments["content_type"] = "application/json"
     if isinstance(arguments.get("data"), bytes):
         fields.setdefault(DIGEST_HEADER, body_digest(arguments["data"]))
-    return client.open(path, headers=fields, environ_overrides=_signed_environ(ClusterSecret(secret)), **arguments)
+    environ = {**_signed_environ(ClusterSecret(secret)), **arguments.pop("environ_overrides", {})}
+    return client.open(path, headers=fields, environ_overrides=environ, **arguments)
 
 
 def _signed_environ(secret: ClusterSecret) -> dict[str, Any]:
