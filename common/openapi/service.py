@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from common.auth import SESSION_PATH, SIGNATURE_HEADER
+from common.auth import DIGEST_HEADER, SESSION_HEADER, SESSION_PATH, SIGNATURE_HEADER
 from common.calls import Answer, Call, json_answer
 from common.edge import Edge
 from common.errors import ClusterSecretRejected, DFSError, InvalidRequest, Unavailable
-from common.openapi.model import Operation, Schema, json_reply
+from common.openapi.model import Operation, Parameter, Reply, Schema, json_reply
 from common.openapi.schemas import HEALTH
 
 DOCUMENT_PATH = "/openapi.json"
@@ -42,11 +42,28 @@ INTERNAL_SECURITY: Mapping[str, Schema] = {
         "in": "header",
         "name": SIGNATURE_HEADER,
         "description": (
-            f"The request's signature with the key of its connection, which POST {SESSION_PATH} makes;"
-            " see docs/security.md."
+            "Of the request's head, made with the key of the connection, which `POST /session` has opened before; the"
+            f" digest of a JSON body stands in {DIGEST_HEADER}. See docs/security.md."
         ),
     }
 }
+INTERNAL_HEADERS = {
+    SESSION_HEADER: Parameter(SESSION_HEADER, "header", "A nonce, and the proof of the secret.", {"type": "string"})
+}
+INTERNAL_OPERATIONS = (
+    *SERVICE_OPERATIONS,
+    Operation(
+        "POST",
+        SESSION_PATH,
+        "openSession",
+        "service",
+        "Open a session on this connection",
+        {200: Reply("What follows on the connection is signed.", headers=(SESSION_HEADER,))},
+        (ClusterSecretRejected, Unavailable),
+        (Parameter(SESSION_HEADER, "header", "A nonce, and a proof for each secret.", {"type": "string"}, True),),
+        is_open=True,
+    ),
+)
 INTERNAL_ERRORS: tuple[type[DFSError], ...] = (InvalidRequest, ClusterSecretRejected, Unavailable)
 
 

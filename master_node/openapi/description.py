@@ -5,7 +5,13 @@ from __future__ import annotations
 from common.errors import MetadataUnavailable
 from common.openapi.model import Description, Parameter
 from common.openapi.schemas import ID, WORKER_ID
-from common.openapi.service import INTERNAL_ERRORS, INTERNAL_SECURITY, SERVICE_OPERATIONS, SERVICE_TAGS
+from common.openapi.service import (
+    INTERNAL_ERRORS,
+    INTERNAL_HEADERS,
+    INTERNAL_OPERATIONS,
+    INTERNAL_SECURITY,
+    SERVICE_TAGS,
+)
 from master_node.openapi import cluster, files
 
 _VARIABLES = (
@@ -22,11 +28,11 @@ DESCRIPTION = Description(
         *files.UPLOAD_OPERATIONS,
         *files.FILE_OPERATIONS,
         *cluster.CLUSTER_OPERATIONS,
-        *SERVICE_OPERATIONS,
+        *INTERNAL_OPERATIONS,
     ),
     schemas={**files.SCHEMAS, **cluster.SCHEMAS},
     variables={parameter.name: parameter for parameter in _VARIABLES},
-    headers={},
+    headers=INTERNAL_HEADERS,
     errors=(*INTERNAL_ERRORS, MetadataUnavailable),
     security=INTERNAL_SECURITY,
     tags={

@@ -11,7 +11,6 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from api_gateway.wiring import build_gateway
-from common.auth import ClusterSecret
 from common.config import load_config
 from common.openapi.build import build_document
 from common.openapi.model import Description
@@ -22,6 +21,7 @@ from storage.wiring import build_worker
 from tests.support.checked import DESCRIPTIONS
 from tests.support.cluster import write_home
 from tests.support.environment import clear_settings
+from tests.support.signing import signed_open
 
 _RULE_VARIABLE = re.compile(r"<[^>]+>|\{\w+\}")
 
@@ -75,8 +75,8 @@ def test_every_operation_has_a_name_and_a_place_of_its_own(description: Descript
 
 @pytest.mark.parametrize("kind", DESCRIPTIONS)
 def test_a_service_serves_its_document(services: dict[str, Service], tmp_path: Path, kind: str) -> None:
-    secret = ClusterSecret(load_config(tmp_path).cluster.secret).headers()
-    answer = services[kind].app.test_client().get(DOCUMENT_PATH, headers=secret)
+    secret = load_config(tmp_path).cluster.secret
+    answer = signed_open(services[kind].app.test_client(), DOCUMENT_PATH, secret=secret)
     assert answer.json == build_document(DESCRIPTIONS[kind])
 
 
