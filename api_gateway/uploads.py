@@ -21,6 +21,7 @@ from common.clock import Clock
 from common.errors import DFSError, InternalError, TooManyVersions, UploadClosed, UploadUnknown
 from common.logs import EventLog
 from common.master_client import MasterClient
+from common.metrics import Count
 from common.records import Checksum, FileInfo, Placement, StoredChunk, chunk_id
 
 FIRST_PLACE = 4
@@ -96,6 +97,7 @@ class UploadService:
         self.window_chunks = window_chunks
         self.chunk_size_bytes = chunk_size_bytes
         self.keep_alive_seconds = keep_alive_seconds
+        self.begun, self.ended = Count(), Count()
 
     def open(self, path: str | None, expected_size: int | None, redundancy: Redundancy = AS_CONFIGURED) -> Upload:
         """Begin an upload. path: where it will go, if known. expected_size: an upper bound in bytes, if known.
@@ -116,7 +118,7 @@ class Upload:
         opened = service.masters.open_upload(path, redundancy.replication_factor, place, redundancy.consistency)
         self._upload_id = opened.upload_id
         self._told_at = service.clock.monotonic()
-        self._is_committed = False
+        self._is_committed = self._is_closed = False
         if opened.chunk_size > service.buffers.size_bytes:
             raise InternalError("cluster.chunk_size_bytes of the masters is larger than that of this gateway")
         self._chunk_size = opened.chunk_size
@@ -130,6 +132,7 @@ class Upload:
         self._filled = 0
         self._pending: deque[_PendingChunk] = deque()
         self._stored: list[_StoredChunk] = []
+        service.begun.add()
 
     def receive(self, source: ByteSource, on_piece: Callable[[], None] | None = None) -> None:
         """Take all that the source gives. on_piece: called after each piece, whatever its length.
@@ -190,6 +193,9 @@ class Upload:
 
     def close(self) -> None:
         """Let go of everything; an upload that was not committed is aborted, as far as the masters can be told."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._service.ended.add()
         for pending in self._pending:
             pending.write.cancel()
             self._release(pending)

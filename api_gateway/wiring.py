@@ -10,6 +10,7 @@ from api_gateway.avoidance import Avoidance
 from api_gateway.buffers import BufferPool
 from api_gateway.downloads import DownloadService
 from api_gateway.memory import memory_bound_bytes
+from api_gateway.metrics import monitor_gateway
 from api_gateway.replication import Replicator
 from api_gateway.routes.answers import GatewayServices
 from api_gateway.small_chunks import SmallChunks
@@ -69,8 +70,19 @@ def build_gateway(config: Config, node_id: str) -> Service:
         max_files_per_request=settings.max_files_per_request,
     )
 
+    bound = memory_bound_bytes(settings, chunk_size)
+    monitoring = monitor_gateway(
+        masters,
+        list(master_urls.values()),
+        services.uploads,
+        services.downloads,
+        small_chunks,
+        clock,
+        memory_bound_bytes=bound,
+        token=config.cluster.metrics_token,
+    )
+
     def start() -> None:
-        bound = memory_bound_bytes(settings, chunk_size)
         print(f"{node_id}: takes at most {bound // MIB} MiB of memory, by its settings", flush=True)
         log.info("started", memory_bound_bytes=bound)
 
@@ -80,10 +92,5 @@ def build_gateway(config: Config, node_id: str) -> Service:
         pool.close()
         log.info("stopped")
 
-    return Service(
-        node_id,
-        create_app(services, Access(settings.api_key), master_urls, executor, log),
-        log,
-        start,
-        stop,
-    )
+    app = create_app(services, Access(settings.api_key), master_urls, executor, log, monitoring)
+    return Service(node_id, app, log, start, stop)

@@ -52,6 +52,12 @@ class Call:
         return BodyReader(self.environ)
 
     @property
+    def received_bytes(self) -> int:
+        """How much of the body was read so far; a body that nobody asked for is not made for this."""
+        body: BodyReader | None = self.__dict__.get("body")
+        return 0 if body is None else body.read_bytes
+
+    @property
     def client(self) -> str | None:
         """The client's address."""
         return self.environ.get("REMOTE_ADDR")

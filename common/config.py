@@ -255,6 +255,8 @@ class _Loader:
             )
         if config.gateway.api_key and not _is_good_secret(config.gateway.api_key):
             self._problems.append(Problem("configuration", "DFS_GATEWAY_API_KEY", f"must be {_SECRET_RULE}", ""))
+        if cluster.metrics_token and not _is_good_secret(cluster.metrics_token):
+            self._problems.append(Problem("configuration", "DFS_METRICS_TOKEN", f"must be {_SECRET_RULE}", ""))
         if config.gateway.window_chunks > config.gateway.buffer_count // 2:
             self._report(
                 "configuration",

@@ -190,6 +190,13 @@ class MasterClient:
         except DFSError:
             return False
 
+    def is_ready(self, url: str) -> bool:
+        """Whether the master at `url` says within a second that it has what it depends on."""
+        try:
+            return self._pool.call_json("GET", f"{url}/ready", timeout_seconds=1.0).get("status") == "ready"
+        except DFSError:
+            return False
+
     def _call(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         """Ask the masters in turn, starting with the one that answered last, until one does or time is up."""
         give_up_at = self._clock.monotonic() + self._deadline_seconds

@@ -54,6 +54,13 @@ class ClusterSettings:
         is_secret=True,
     )
     mongo_database: str = setting("dfs", "name of the MongoDB database", variable="MONGO_DATABASE")
+    metrics_token: str = setting(
+        "",
+        "bearer token with which /metrics may be read; empty: masters and workers show it to their own machine only",
+        variable="DFS_METRICS_TOKEN",
+        is_secret=True,
+        is_file_key=False,
+    )
     chunk_size_bytes: int = setting(
         4 * MIB,
         "size of a chunk; for new versions only",

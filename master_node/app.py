@@ -14,15 +14,13 @@ from common.edge import Edge, internal_guard
 from common.errors import InvalidRequest, VersionUnknown
 from common.logs import EventLog
 from common.master_client import Located, MapPart
-from common.openapi.build import build_document
-from common.openapi.service import add_document_route
+from common.monitoring import Monitoring
 from common.records import Checksum, StoredChunk, is_version_id, take, take_objects
 from master_node.catalog import MAX_CHUNK_PAGE, Catalog, Expected, read_level
 from master_node.cluster_routes import ClusterServices, add_cluster_routes
 from master_node.commit import CommitRequest, Committer
 from master_node.listing import DEFAULT_LIMIT, MAX_LIMIT, ListingQuery
 from master_node.model import ACTIVE, DELETED, Preconditions
-from master_node.openapi.description import DESCRIPTION
 from master_node.store.base import ReadLevel
 from master_node.uploads import Uploads
 
@@ -37,15 +35,19 @@ class MasterServices:
     cluster: ClusterServices
 
 
-def create_app(node_id: str, services: MasterServices, secret: ClusterSecret, log: EventLog) -> Flask:
+def create_app(
+    node_id: str,
+    services: MasterServices,
+    secret: ClusterSecret,
+    log: EventLog,
+    monitoring: Monitoring | None = None,
+) -> Flask:
     """Everything a master answers; nothing is started."""
-    # No files: Flask would serve a folder named "static" below the present one.
-    app = Flask(node_id, static_folder=None)
-    edge = Edge(app, log, internal_guard(secret))
+    app = Flask(node_id)
+    edge = Edge(app, log, internal_guard(secret), monitoring=monitoring)
     _add_upload_routes(edge, services, log)
     _add_file_routes(edge, services)
     add_cluster_routes(edge, services.cluster)
-    add_document_route(edge, build_document(DESCRIPTION))
     return app
 
 

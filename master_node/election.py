@@ -16,6 +16,7 @@ import threading
 from dataclasses import dataclass
 
 from common.clock import Clock
+from common.metrics import Count
 from master_node.model import Lease
 from master_node.store.base import MetadataStore
 
@@ -47,6 +48,13 @@ class Election:
         self._leads_until = float("-inf")
         # The cluster clock at this master's last acknowledged renewal, and its own clock then.
         self._renewed_clock, self._renewed_at = 0.0, 0.0
+        self.changes = Count()
+
+    @property
+    def unseen_seconds(self) -> float:
+        """For how long the lease has not been read, by this master's own clock."""
+        with self._lock:
+            return self._clock.monotonic() - self._looked_at
 
     def step(self) -> None:
         """Read the lease, then renew it, take it over, or wait. To be called several times per `lease_seconds`.
@@ -119,6 +127,8 @@ class Election:
         with self._lock:
             self._looked_at = max(self._looked_at, now)
             if lease != self._seen and (is_authoritative or _is_later(lease, self._seen)):
+                if lease is not None and self._seen is not None and lease.epoch != self._seen.epoch:
+                    self.changes.add()
                 self._seen, self._seen_at = lease, now
 
     def _renewed(self, lease: Lease, now: float) -> Lease:

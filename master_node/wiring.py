@@ -27,6 +27,7 @@ from master_node.job_board import JobBoard, RequestedFsck
 from master_node.jobs import Job, JobRunner
 from master_node.lost import Strike
 from master_node.membership import Membership
+from master_node.metrics import monitor_master
 from master_node.rebalance import Rebalance
 from master_node.release import Release
 from master_node.repair import Repair
@@ -34,6 +35,7 @@ from master_node.report import ClusterReport
 from master_node.roster import Roster
 from master_node.store.base import MetadataStore
 from master_node.store.sqlite import SqliteStore
+from master_node.store.timed import Operations, timed
 from master_node.trim import Trim
 from master_node.uploads import Uploads
 from master_node.watch import Watch
@@ -50,7 +52,8 @@ def build_master(config: Config, master_id: str) -> Service:
     log = open_log(master_id, config.log_dir(master_id), "master.log", config.cluster, clock)
     secret = ClusterSecret(config.cluster.secret)
     pool = HttpPool(secret.headers())
-    store = open_store(config)
+    operations = Operations()
+    store = timed(open_store(config), operations)
     settings = config.master
     election = Election(master_id, store, clock, settings.lease_seconds)
     roster = Roster(config, lambda: load_config(config.home), log)
@@ -114,7 +117,18 @@ def build_master(config: Config, master_id: str) -> Service:
         store.close()
         log.info("stopped")
 
-    app = create_app(master_id, services, secret, log)
+    monitoring = monitor_master(
+        store,
+        operations,
+        election,
+        membership,
+        roster.worker_ids,
+        runner,
+        clock,
+        lease_seconds=settings.lease_seconds,
+        token=config.cluster.metrics_token,
+    )
+    app = create_app(master_id, services, secret, log, monitoring)
     return Service(master_id, app, log, start, stop)
 
 

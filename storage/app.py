@@ -7,12 +7,10 @@ from flask import Flask
 from common.auth import ClusterSecret
 from common.edge import Edge, internal_guard
 from common.logs import EventLog
-from common.openapi.build import build_document
-from common.openapi.service import add_document_route
+from common.monitoring import Monitoring
 from storage.chunk_store import ChunkStore
 from storage.copying import ReplicaCopier
 from storage.epoch import EpochGate
-from storage.openapi.description import DESCRIPTION
 from storage.reports import BadReplicaReports
 from storage.routes.chunks import add_chunk_routes
 from storage.routes.inventory import add_inventory_routes
@@ -27,13 +25,12 @@ def create_app(
     reports: BadReplicaReports,
     secret: ClusterSecret,
     log: EventLog,
+    monitoring: Monitoring | None = None,
 ) -> Flask:
     """Everything the worker answers; nothing is started."""
-    # No files: Flask would serve a folder named "static" below the present one.
-    app = Flask(node_id, static_folder=None)
-    edge = Edge(app, log, internal_guard(secret))
+    app = Flask(node_id)
+    edge = Edge(app, log, internal_guard(secret), monitoring=monitoring)
     add_chunk_routes(edge, store, reports, log)
     add_inventory_routes(edge, store)
     add_order_routes(edge, store, epochs, copier, log)
-    add_document_route(edge, build_document(DESCRIPTION))
     return app

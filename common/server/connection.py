@@ -20,6 +20,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from common.security_headers import IN_THE_CLEAR, OVER_TLS, SecurityHeaders
 from common.server.body import ConnectionReader, RequestBody
 from common.server.head import Refused, RequestHead, parse_head
 from common.silence import SilenceLimits
@@ -88,6 +89,7 @@ class Connection:
             "REMOTE_PORT": str(client[1]),
             "dfs.socket": sock,
         }
+        self._security = OVER_TLS if self._base["wsgi.url_scheme"] == "https" else IN_THE_CLEAR
 
     def serve(self) -> None:
         """Answer requests until either side ends the connection."""
@@ -151,7 +153,8 @@ class Connection:
             self._linger()
             return False
         body = RequestBody(self._reader, head.length, lambda: self._begin_body(head))
-        exchange = _Exchange(self.sock, head, self._date, lambda: body.is_ended and not self._is_stopping)
+        may_go_on = lambda: body.is_ended and not self._is_stopping  # noqa: E731
+        exchange = _Exchange(self.sock, head, self._date, self._security, may_go_on)
         is_whole = self._run_app(exchange, self._environ(head, body))
         if not body.is_ended:
             self._linger()
@@ -236,7 +239,8 @@ class Connection:
         text = json.dumps({**problem, "detail": refused.detail}).encode() + b"\n"
         head = (
             f"HTTP/1.1 {refused.status} {_REASONS[refused.status]}\r\nDate: {self._date()}\r\n"
-            f"Content-Type: application/problem+json\r\nContent-Length: {len(text)}\r\nConnection: close\r\n\r\n"
+            f"Content-Type: application/problem+json\r\nContent-Length: {len(text)}\r\n"
+            f"{self._security.lines()}Connection: close\r\n\r\n"
         )
         with contextlib.suppress(PeerGone):
             _send_all(self.sock, head.encode() + (text if has_body else b""))
@@ -268,7 +272,12 @@ class _Exchange:
     """One answer on its way out."""
 
     def __init__(
-        self, sock: socket.socket, head: RequestHead, date: Callable[[], str], may_go_on: Callable[[], bool]
+        self,
+        sock: socket.socket,
+        head: RequestHead,
+        date: Callable[[], str],
+        security: SecurityHeaders,
+        may_go_on: Callable[[], bool],
     ) -> None:
         """may_go_on: whether another request may follow on the connection, as far as the server knows."""
         self.head = head
@@ -276,6 +285,7 @@ class _Exchange:
         self.is_head_sent = False
         self._may_go_on = may_go_on
         self._date = date
+        self._security = security
         self._sock = sock
         self._head = b""
         self._has_body = head.method != "HEAD"
@@ -298,6 +308,7 @@ class _Exchange:
             raise exc_info[1].with_traceback(exc_info[2])
         lines = [f"HTTP/1.1 {status}", f"Date: {self._date()}"]
         length: int | None = None
+        given: list[str] = []
         is_empty = status[:3] in ("204", "304")
         # Said now, so that no client sends its next request into a connection that is about to be closed.
         self.keeps_alive = self.keeps_alive and self._may_go_on()
@@ -314,6 +325,8 @@ class _Exchange:
             elif lowered == "date":
                 # Flask dates what it sends from disk; one date is enough.
                 continue
+            elif lowered in self._security.names:
+                given.append(lowered)
             lines.append(f"{name}: {value}")
         if is_empty:
             self._has_body = False
@@ -333,7 +346,7 @@ class _Exchange:
             raise ValueError("a header of the answer has a line break")
         if length is not None and length < 0:
             raise ValueError("the answer's Content-Length is negative")
-        self._head = (block + "\r\n\r\n").encode("latin-1")
+        self._head = f"{block}\r\n{self._security.lines(given)}\r\n".encode("latin-1")
 
     def send(self, piece: Any) -> None:
         view = memoryview(piece)

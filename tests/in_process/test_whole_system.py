@@ -59,6 +59,10 @@ class Ring:
         parts = state["masters"] + state["workers"]
         return bool(state["leader"]) and all(part["state"] == "alive" for part in parts)
 
+    def client_of(self, name: str) -> FlaskClient:
+        """A client of one node, on this machine."""
+        return next(service for service in self._services if service.node_id == name).app.test_client()
+
     def take_away(self, name: str) -> None:
         """From here on nobody answers at the node's address."""
         server = self._servers.pop(name)
