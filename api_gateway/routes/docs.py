@@ -6,7 +6,7 @@ from flask import Flask, Response, render_template
 
 from api_gateway.openapi.description import DESCRIPTION
 from api_gateway.openapi.reading import read_chapters, read_shapes
-from api_gateway.routes.page import PAGE_HEADERS
+from api_gateway.routes.page import HTML_HEADERS
 from common.edge import Edge
 from common.openapi.build import build_document
 from common.openapi.service import add_document_route
@@ -20,4 +20,4 @@ def add_docs_routes(app: Flask, edge: Edge) -> None:
     @app.get("/docs")
     def docs() -> Response:
         text = render_template("docs.html", info=document["info"], chapters=chapters, shapes=shapes)
-        return Response(text, headers=PAGE_HEADERS, mimetype="text/html")
+        return Response(text, headers=HTML_HEADERS, mimetype="text/html")
