@@ -15,12 +15,15 @@ from common.errors import InvalidRequest, VersionUnknown
 from common.logs import EventLog
 from common.master_client import Located, MapPart
 from common.monitoring import Monitoring
+from common.openapi.build import build_document
+from common.openapi.service import add_document_route
 from common.records import Checksum, StoredChunk, is_version_id, take, take_objects
 from master_node.catalog import MAX_CHUNK_PAGE, Catalog, Expected, read_level
 from master_node.cluster_routes import ClusterServices, add_cluster_routes
 from master_node.commit import CommitRequest, Committer
 from master_node.listing import DEFAULT_LIMIT, MAX_LIMIT, ListingQuery
 from master_node.model import ACTIVE, DELETED, Preconditions
+from master_node.openapi.description import DESCRIPTION
 from master_node.store.base import ReadLevel
 from master_node.uploads import Uploads
 
@@ -43,11 +46,13 @@ def create_app(
     monitoring: Monitoring | None = None,
 ) -> Flask:
     """Everything a master answers; nothing is started."""
-    app = Flask(node_id)
+    # No files: Flask would serve a folder named "static" below the present one.
+    app = Flask(node_id, static_folder=None)
     edge = Edge(app, log, internal_guard(secret), monitoring=monitoring)
     _add_upload_routes(edge, services, log)
     _add_file_routes(edge, services)
     add_cluster_routes(edge, services.cluster)
+    add_document_route(edge, build_document(DESCRIPTION))
     return app
 
 
