@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from api_gateway.access import Access
+from api_gateway.access.audit import Audit
+from api_gateway.access.gate import Gate
+from api_gateway.access.key_cache import KeyCache
+from api_gateway.access.links import Links
+from api_gateway.access.sessions import Sessions
+from api_gateway.access.sign_ins import FailedSignIns
+from api_gateway.access.signing import Signer
 from api_gateway.app import create_app
 from api_gateway.avoidance import Avoidance
 from api_gateway.buffers import BufferPool
@@ -12,17 +18,18 @@ from api_gateway.downloads import DownloadService
 from api_gateway.memory import memory_bound_bytes
 from api_gateway.replication import Replicator
 from api_gateway.routes.answers import GatewayServices
+from api_gateway.routes.keys import AccessServices
 from api_gateway.small_chunks import SmallChunks
 from api_gateway.stragglers import Stragglers
 from api_gateway.uploads import UploadService
 from common.auth import ClusterSecret
-from common.clock import SystemClock
+from common.clock import Clock, SystemClock
 from common.config import Config
 from common.http import HttpPool
-from common.logs import open_log
+from common.logs import open_audit_log, open_log
 from common.master_client import MasterClient
 from common.serving import Service
-from common.settings import MIB
+from common.settings import MIB, GatewaySettings
 from common.worker_client import WorkerClient
 
 
@@ -31,7 +38,8 @@ def build_gateway(config: Config, node_id: str) -> Service:
     clock = SystemClock()
     settings, chunk_size = config.gateway, config.cluster.chunk_size_bytes
     log = open_log(node_id, config.log_dir(node_id), "gateway.log", config.cluster, clock)
-    pool = HttpPool(ClusterSecret(config.cluster.secret).headers())
+    secret = ClusterSecret(config.cluster.secret)
+    pool = HttpPool(secret.headers())
     master_urls = config.master_urls()
     masters = MasterClient(
         pool,
@@ -69,6 +77,11 @@ def build_gateway(config: Config, node_id: str) -> Service:
         max_files_per_request=settings.max_files_per_request,
     )
 
+    access = build_access(settings, secret, masters, clock)
+    audit = Audit(
+        open_audit_log(node_id, config.log_dir(node_id), config.cluster, clock), has_reads=settings.audit_reads
+    )
+
     def start() -> None:
         bound = memory_bound_bytes(settings, chunk_size)
         print(f"{node_id}: takes at most {bound // MIB} MiB of memory, by its settings", flush=True)
@@ -82,8 +95,21 @@ def build_gateway(config: Config, node_id: str) -> Service:
 
     return Service(
         node_id,
-        create_app(services, Access(settings.api_key), master_urls, executor, log),
+        create_app(services, access, audit, master_urls, executor, log),
         log,
         start,
         stop,
     )
+
+
+def build_access(
+    settings: GatewaySettings, secret: ClusterSecret, masters: MasterClient, clock: Clock
+) -> AccessServices:
+    """Who may come in."""
+    keys = KeyCache(masters, clock, settings.key_cache_seconds)
+    sessions = Sessions(Signer(secret.derive_keys("page session")), clock, settings.session_seconds)
+    links = Links(Signer(secret.derive_keys("link")), clock, settings.max_link_seconds)
+    # Public, and another one as soon as the operator's key is: what was signed for the old one ends.
+    operator_id = Signer(secret.derive_keys("operator")).sign(settings.api_key)[:16]
+    failures = FailedSignIns(clock, settings.failed_sign_ins_per_minute)
+    return AccessServices(Gate(settings.api_key, operator_id, keys, sessions, links, failures), keys, sessions, links)

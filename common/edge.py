@@ -31,6 +31,7 @@ HEALTH = {"status": "ok"}
 Handler = Callable[..., Answer]
 Guard = Callable[[Call], None]
 Explain = Callable[[DFSError, Call, str], Answer]
+Audit = Callable[[Call, int], None]
 _STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 _VARIABLE = re.compile(r"<(?:(\w+):)?\w+>")
 # What a path variable may be for the short way: nothing that needs unescaping or could be understood differently.
@@ -42,20 +43,28 @@ class Edge:
     """The edge of one service."""
 
     def __init__(
-        self, app: Flask, log: EventLog, guard: Guard, explain: Explain | None = None, *, logs_all: bool = False
+        self,
+        app: Flask,
+        log: EventLog,
+        guard: Guard,
+        explain: Explain | None = None,
+        *,
+        logs_all: bool = False,
+        audit: Audit | None = None,
     ) -> None:
         """guard: raises when the call may not come in; asked for every request, whichever way it goes.
 
         explain: makes the answer to an error; default: problem+json. logs_all: requests that went well are events
-        worth keeping, too; else they are only logged for debugging.
+        worth keeping, too; else they are only logged for debugging. audit: told of every request and its status.
         """
         self._explain = explain or _explain_as_problem
+        self._audit = audit
         self._logs_all = logs_all
         self._log = log
         self._guard = guard
         self._flask = app.wsgi_app
         self._app = app
-        self._direct: dict[tuple[str, str], list[tuple[re.Pattern[str], Handler]]] = {}
+        self._direct: dict[tuple[str, str], list[tuple[re.Pattern[str], Handler, str]]] = {}
         app.wsgi_app = self._serve  # type: ignore[method-assign]
         app.url_map.merge_slashes = False
         app.json.sort_keys = False  # type: ignore[attr-defined]
@@ -69,7 +78,7 @@ class Edge:
             self._app.add_url_rule(rule, f"{method} {rule}", _flask_view(handler), methods=[method])
             pattern = _VARIABLE.sub(lambda match: _ANYTHING if match[1] else _PLAIN, re.escape(rule))
             entries = self._direct.setdefault((method, _first_segment(rule)), [])
-            entries.append((re.compile(pattern), handler))
+            entries.append((re.compile(pattern), handler, rule))
             # As Flask does it: a fixed path goes before one with a variable.
             entries.sort(key=lambda entry: entry[0].groups)
             return handler
@@ -79,9 +88,11 @@ class Edge:
     def _serve(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[Any]:
         """The WSGI app: the short way where the request is plain, else Flask's."""
         path = environ["PATH_INFO"]
-        for pattern, handler in self._direct.get((environ["REQUEST_METHOD"], _first_segment(path)), ()):
+        for pattern, handler, rule in self._direct.get((environ["REQUEST_METHOD"], _first_segment(path)), ()):
             if (found := pattern.fullmatch(path)) is not None:
-                return self._serve_directly(Call(environ), handler, found.groups(), start_response)
+                call = Call(environ)
+                call.rule = rule
+                return self._serve_directly(call, handler, found.groups(), start_response)
         return self._flask(environ, start_response)
 
     def _serve_directly(
@@ -119,9 +130,11 @@ class Edge:
             client=call.client,
             milliseconds=round(1000 * (time.monotonic() - started), 1),
         )
+        if self._audit is not None:
+            self._audit(call, status)
 
     def _explained(self, error: DFSError) -> Response:
-        return to_response(self._explain(error, Call(request.environ), g.get("request_id", "")))
+        return to_response(self._explain(error, _current_call(), g.get("request_id", "")))
 
     def _prepare_flask(self, app: Flask) -> None:
         """The same around the handlers that only Flask reaches."""
@@ -129,14 +142,14 @@ class Edge:
         @app.before_request
         def begin() -> None:
             g.started = time.monotonic()
-            call = Call(request.environ)
+            call = _current_call()
             g.request_id = begin_request(call.headers.get(REQUEST_ID_HEADER))
             self._guard(call)
 
         @app.after_request
         def finish(response: Response) -> Response:
             response.headers[REQUEST_ID_HEADER] = g.get("request_id", "")
-            self._note(Call(request.environ), response.status_code, g.get("started", time.monotonic()))
+            self._note(_current_call(), response.status_code, g.get("started", time.monotonic()))
             return response
 
         @app.errorhandler(DFSError)
@@ -201,9 +214,18 @@ def _explain_as_problem(error: DFSError, _call: Call, request_id: str) -> Answer
 
 def _flask_view(handler: Handler) -> Callable[..., Response]:
     def view(**variables: str) -> Response:
-        return to_response(handler(Call(request.environ), *variables.values()))
+        return to_response(handler(_current_call(), *variables.values()))
 
     return view
+
+
+def _current_call() -> Call:
+    """The request that Flask is serving: one value from the guard to the logs."""
+    if "call" not in g:
+        g.call = Call(request.environ)
+        g.call.rule = request.url_rule.rule if request.url_rule is not None else ""
+    call: Call = g.call
+    return call
 
 
 def _first_segment(path: str) -> str:

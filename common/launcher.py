@@ -21,8 +21,13 @@ from typing import Any
 import requests
 
 from common.addresses import is_own_address
+from common.auth import ClusterSecret
+from common.clock import SystemClock
 from common.config import Config, ConfigError, load_config
 from common.environment import PROJECT_ROOT, child_environment, home_directory
+from common.errors import DFSError
+from common.http import HttpPool
+from common.master_client import MasterClient
 from common.settings import render_env_example
 
 READY_SECONDS = 60.0
@@ -89,8 +94,8 @@ class Cluster:
         missing = "the gateway does not answer"
         while time.monotonic() < give_up_at:
             self.require_all_running()
-            with contextlib.suppress(requests.RequestException, ValueError):
-                state = self._ask("/cluster")
+            with contextlib.suppress(requests.RequestException, DFSError, ValueError):
+                state = self._state()
                 missing = _missing(state)
                 if not missing:
                     return state
@@ -142,6 +147,24 @@ class Cluster:
         """What a node's process gets, with `variables` of its own."""
         fixed = {"DFS_HOME": str(self.config.home), "PYTHONUNBUFFERED": "1"}
         return child_environment({**fixed, **(variables or {})}, self.environment)
+
+    def _state(self) -> dict[str, Any]:
+        """What the gateway says of the cluster; where it wants a key that is not known here, what the masters say."""
+        try:
+            return self._ask("/cluster")
+        except requests.HTTPError as error:
+            if error.response is None or error.response.status_code not in (401, 403):
+                raise
+        pool = HttpPool(ClusterSecret(self.config.cluster.secret).headers())
+        try:
+            urls = self.config.master_urls()
+            masters = MasterClient(pool, list(urls.values()), SystemClock(), timeout_seconds=3.0, deadline_seconds=5.0)
+            state = masters.cluster()
+            is_alive = {name: masters.is_alive(url) for name, url in urls.items()}
+        finally:
+            pool.close()
+        described = [{"master_id": name, "state": "alive" if here else "dead"} for name, here in is_alive.items()]
+        return {**state, "masters": described}
 
     def _ask(self, path: str) -> dict[str, Any]:
         gateway = self.config.gateway

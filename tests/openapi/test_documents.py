@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from api_gateway.openapi.rights import with_rights
 from api_gateway.wiring import build_gateway
 from common.auth import ClusterSecret
 from common.config import load_config
@@ -77,7 +78,20 @@ def test_every_operation_has_a_name_and_a_place_of_its_own(description: Descript
 def test_a_service_serves_its_document(services: dict[str, Service], tmp_path: Path, kind: str) -> None:
     secret = ClusterSecret(load_config(tmp_path).cluster.secret).headers()
     answer = services[kind].app.test_client().get(DOCUMENT_PATH, headers=secret)
-    assert answer.json == build_document(DESCRIPTIONS[kind])
+    document = build_document(DESCRIPTIONS[kind])
+    assert answer.json == (with_rights(document) if kind == "gateway" else document)
+
+
+def test_the_gateway_says_which_right_each_operation_needs() -> None:
+    document = with_rights(build_document(DESCRIPTIONS["gateway"]))
+    assert [error.message for error in OpenAPIV31SpecValidator(document).iter_errors()] == []
+    paths = document["paths"]
+    assert paths["/fs/{path}"]["put"]["x-right"] == paths["/files"]["post"]["x-right"] == "write"
+    assert paths["/fs/{path}"]["head"]["x-right"] == "read"
+    assert paths["/cluster"]["get"]["x-right"] == "read or admin"
+    assert {"link": []} in paths["/fs/{path}"]["get"]["security"]
+    assert {"link": []} not in paths["/fs/{path}"]["delete"]["security"]
+    assert paths["/health"]["get"]["security"] == paths["/sign-in"]["post"]["security"] == []
 
 
 def test_the_page_shows_every_operation_and_shape(services: dict[str, Service]) -> None:
