@@ -8,14 +8,15 @@ from typing import Any
 from common.auth import DIGEST_HEADER, SESSION_HEADER, SESSION_PATH, SIGNATURE_HEADER
 from common.calls import Answer, Call, json_answer
 from common.edge import Edge
-from common.errors import ClusterSecretRejected, DFSError, InvalidRequest, Unavailable
+from common.errors import ClusterSecretRejected, DFSError, InvalidRequest, Unauthorized, Unavailable
+from common.monitoring import METRICS_PATH, READY_PATH
 from common.openapi.model import Operation, Parameter, Reply, Schema, json_reply
-from common.openapi.schemas import HEALTH
+from common.openapi.schemas import HEALTH, READY, TEXT
 
 DOCUMENT_PATH = "/openapi.json"
 SERVICE_TAGS = {"service": "The service itself."}
 
-SERVICE_OPERATIONS = (
+_OWN_OPERATIONS = (
     Operation(
         "GET",
         "/health",
@@ -34,6 +35,33 @@ SERVICE_OPERATIONS = (
         {200: json_reply("OpenAPI 3.1.", {"type": "object", "additionalProperties": True})},
     ),
 )
+
+MONITORING_OPERATIONS = (
+    Operation(
+        "GET",
+        READY_PATH,
+        "getReady",
+        "service",
+        "Whether the service and what it needs are there",
+        {200: json_reply("All of it.", READY), 503: json_reply("Not all of it.", READY)},
+        is_open=True,
+    ),
+    Operation(
+        "GET",
+        METRICS_PATH,
+        "getMetrics",
+        "service",
+        "Counters and gauges for Prometheus",
+        {200: Reply("As Prometheus reads them.", {"text/plain": TEXT, "application/openmetrics-text": TEXT})},
+        (Unauthorized,),
+        detail=(
+            "Also for whoever shows the token of DFS_METRICS_TOKEN as bearer token; a master's or a worker's for any"
+            " caller on the same machine."
+        ),
+    ),
+)
+
+SERVICE_OPERATIONS = (*_OWN_OPERATIONS, *MONITORING_OPERATIONS)
 
 # How the masters and workers know each other.
 INTERNAL_SECURITY: Mapping[str, Schema] = {
