@@ -141,14 +141,17 @@ _JOB = {
     "state": TEXT,
     "progress": FREE,
     "units_done": COUNT,
+    "failures": {**COUNT, "description": "Missing where an earlier release wrote it down."},
     "last_error": TEXT,
     "last_error_at": TEXT,
     "updated_at": TEXT,
 }
 
-JOB = record(_JOB, text="A background job as the leader last wrote it down.")
+JOB = record(_JOB, optional=("failures",), text="A background job as the leader last wrote it down.")
 JOBS = record({"jobs": array(ref("Job"))})
-FSCK = record({**_JOB, "is_requested": FLAG}, text="The comparison of all records with all disks.")
+FSCK = record(
+    {**_JOB, "is_requested": FLAG}, optional=("failures",), text="The comparison of all records with all disks."
+)
 
 KEY_ID: Schema = {"type": "string", "pattern": "^[0-9a-f]{16}$"}
 KEY = record(
