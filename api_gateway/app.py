@@ -14,6 +14,7 @@ from api_gateway.routes.cluster import add_cluster_routes
 from api_gateway.routes.files import add_file_routes
 from api_gateway.routes.page import add_page_routes, explain_error
 from api_gateway.routes.paths import add_path_routes
+from api_gateway.routes.quotas import add_quota_routes
 from common.calls import Call
 from common.edge import Edge
 from common.logs import EventLog
@@ -34,6 +35,7 @@ def create_app(
     add_file_routes(edge, services)
     add_path_routes(app, edge, services)
     add_cluster_routes(edge, services.masters, master_urls, executor)
+    add_quota_routes(edge, services.masters)
     add_page_routes(app, services.masters)
     return app
 

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from common.clock import Clock
-from common.errors import DFSError, MetadataUnavailable, NoMasterAnswers, PeerUnreachable
+from common.errors import DFSError, Forbidden, MetadataUnavailable, NoMasterAnswers, PeerUnreachable
 from common.http import HttpPool
 from common.records import Checksum, ChunkLocation, FileInfo, Heartbeat, OpenUpload, StoredChunk, take, take_objects
 
@@ -57,14 +57,26 @@ class MasterClient:
     # --- uploads ---
 
     def open_upload(
-        self, path: str | None, replication_factor: int | None, place: int, consistency: str | None = None
+        self,
+        path: str | None,
+        replication_factor: int | None,
+        place: int,
+        consistency: str | None = None,
+        size_bytes: int | None = None,
     ) -> OpenUpload:
         """Open an upload and place its first `place` chunks. path: where it will be committed, if known.
 
         consistency: how many replicas must be on disk before it is acknowledged, "one", "quorum" or "all"; None, as
-        for the factor: as the masters are configured. Raises NotEnoughWorkers, ClusterFull, InvalidRequest.
+        for the factor: as the masters are configured. size_bytes: of the whole file, if known.
+        Raises NotEnoughWorkers, ClusterFull, InvalidRequest, QuotaExceeded, LargerThanQuota.
         """
-        body = {"path": path, "replication_factor": replication_factor, "place": place, "consistency": consistency}
+        body = {
+            "path": path,
+            "replication_factor": replication_factor,
+            "place": place,
+            "consistency": consistency,
+            "size_bytes": size_bytes,
+        }
         return OpenUpload.from_json(self._call("POST", "/uploads", body))
 
     def record_chunks(self, upload_id: str, chunks: Sequence[StoredChunk], place_from: int, place: int) -> OpenUpload:
@@ -168,6 +180,18 @@ class MasterClient:
         verb = "drain" if is_draining else "undrain"
         return self._call("POST", f"/workers/{quote(worker_id, safe='')}/{verb}")
 
+    def list_quotas(self) -> dict[str, Any]:
+        """{"quotas": [...]}: every quota with what it allows and what is used of it."""
+        return self._call("GET", "/quotas")
+
+    def set_quota(self, prefix: str, limits: Mapping[str, Any]) -> dict[str, Any]:
+        """Limit the bytes or files below a prefix, or change the limits. Raises InvalidRequest."""
+        return self._call("PUT", f"/quotas?{urlencode({'prefix': prefix})}", dict(limits))
+
+    def remove_quota(self, prefix: str) -> dict[str, Any]:
+        """Raises QuotaUnknown."""
+        return self._call("DELETE", f"/quotas?{urlencode({'prefix': prefix})}")
+
     def jobs(self) -> dict[str, Any]:
         """{"jobs": [...]}: every job with its state, progress and last error."""
         return self._call("GET", "/jobs")
@@ -183,12 +207,18 @@ class MasterClient:
         """How far the last check is, and what it found."""
         return self._call("GET", "/fsck")
 
-    def is_alive(self, url: str) -> bool:
-        """Whether the master at `url` answers its health check within a second."""
+    def release_of(self, url: str) -> str | None:
+        """Which release the master at `url` runs, "" for one that does not say; None where it does not answer in time.
+
+        It answers from memory, whatever its database does.
+        """
         try:
-            return self._pool.call_json("GET", f"{url}/health", timeout_seconds=1.0) == {"status": "ok"}
+            answer = self._pool.call_json("GET", f"{url}/current_leader", timeout_seconds=1.0)
+        except Forbidden:
+            return ""
         except DFSError:
-            return False
+            return None
+        return str(answer.get("version", ""))
 
     def _call(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         """Ask the masters in turn, starting with the one that answered last, until one does or time is up."""

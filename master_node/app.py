@@ -20,6 +20,8 @@ from master_node.cluster_routes import ClusterServices, add_cluster_routes
 from master_node.commit import CommitRequest, Committer
 from master_node.listing import DEFAULT_LIMIT, MAX_LIMIT, ListingQuery
 from master_node.model import ACTIVE, DELETED, Preconditions
+from master_node.quota_routes import add_quota_routes
+from master_node.quotas.ledger import Ledger
 from master_node.store.base import ReadLevel
 from master_node.uploads import Uploads
 
@@ -31,6 +33,7 @@ class MasterServices:
     uploads: Uploads
     committer: Committer
     catalog: Catalog
+    ledger: Ledger
     cluster: ClusterServices
 
 
@@ -40,6 +43,7 @@ def create_app(node_id: str, services: MasterServices, secret: ClusterSecret, lo
     edge = Edge(app, log, internal_guard(secret))
     _add_upload_routes(edge, services, log)
     _add_file_routes(edge, services)
+    add_quota_routes(edge, services.ledger)
     add_cluster_routes(edge, services.cluster)
     return app
 
@@ -53,6 +57,7 @@ def _add_upload_routes(edge: Edge, services: MasterServices, log: EventLog) -> N
             _optional(body, "replication_factor", int),
             take(body, "place", int),
             _optional(body, "consistency", str),
+            _optional(body, "size_bytes", int),
         )
         return json_answer(opened.to_json(), 201)
 

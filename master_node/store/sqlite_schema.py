@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from common.errors import MetadataUnavailable
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 _FILES = """
 CREATE TABLE files (file_id TEXT NOT NULL UNIQUE, key TEXT PRIMARY KEY NOT NULL, revision INTEGER NOT NULL,
                     due_at REAL NOT NULL, pending_bytes INTEGER NOT NULL, body TEXT NOT NULL) WITHOUT ROWID;
@@ -60,6 +60,9 @@ CREATE TABLE uploads (upload_id TEXT PRIMARY KEY, revision INTEGER NOT NULL, sta
 CREATE INDEX uploads_idle ON uploads (state, last_activity_at);
 CREATE TABLE lease (name TEXT PRIMARY KEY, epoch INTEGER NOT NULL, renewals INTEGER NOT NULL, body TEXT NOT NULL);
 """
+_QUOTAS = """
+CREATE TABLE quotas (prefix TEXT PRIMARY KEY, revision INTEGER NOT NULL, body TEXT NOT NULL);
+"""
 
 
 # Schema 1 kept files in the order in which they came, so that a page of a listing read a disk page for each file.
@@ -79,11 +82,13 @@ INSERT OR IGNORE INTO holdings
     ORDER BY 1, 2, 3, 4;
 """
 _FROM_SCHEMA_1 = (_OLD_FILES, _FILES, _COPY_FILES)
-_FROM_SCHEMA_2 = (_OLD_CHUNKS, _CHUNKS, _COPY_CHUNKS, _HOLDINGS, _WORKERS)
+_FROM_SCHEMA_3 = (_QUOTAS,)
+_FROM_SCHEMA_2 = (_OLD_CHUNKS, _CHUNKS, _COPY_CHUNKS, _HOLDINGS, _WORKERS, *_FROM_SCHEMA_3)
 _STEPS = {
-    0: (_FILES, _CHUNKS, _HOLDINGS, _WORKERS, _REST),
+    0: (_FILES, _CHUNKS, _HOLDINGS, _WORKERS, _REST, _QUOTAS),
     1: (*_FROM_SCHEMA_1, *_FROM_SCHEMA_2),
     2: _FROM_SCHEMA_2,
+    3: _FROM_SCHEMA_3,
     SCHEMA_VERSION: (),
 }
 
