@@ -3,4 +3,11 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 ./run_all_mac_or_linux.sh --set-up requirements-dev.txt
-exec dfs_env/bin/python -m pytest "$@"
+if [ "$#" -gt 0 ]; then
+    exec dfs_env/bin/python -m pytest "$@"
+fi
+# What starts whole clusters runs by itself: its faults and loads are meant for one cluster at a time.
+status=0
+dfs_env/bin/python -m pytest -m "not processes" -n logical --maxprocesses 4 --dist worksteal || status=$?
+dfs_env/bin/python -m pytest -m processes || status=$?
+exit "$status"

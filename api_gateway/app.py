@@ -18,10 +18,16 @@ from api_gateway.routes.quotas import add_quota_routes
 from common.calls import Call
 from common.edge import Edge
 from common.logs import EventLog
+from common.monitoring import Monitoring
 
 
 def create_app(
-    services: GatewayServices, access: Access, master_urls: Mapping[str, str], executor: Executor, log: EventLog
+    services: GatewayServices,
+    access: Access,
+    master_urls: Mapping[str, str],
+    executor: Executor,
+    log: EventLog,
+    monitoring: Monitoring | None = None,
 ) -> Flask:
     """Everything the gateway answers; nothing is started."""
     app = Flask(__name__)
@@ -31,7 +37,7 @@ def create_app(
             return
         access.check(call.method, call.headers, call.client, _local_address(call), call.headers.get("Host", ""))
 
-    edge = Edge(app, log, guard, partial(explain_error, app), logs_all=True)
+    edge = Edge(app, log, guard, partial(explain_error, app), logs_all=True, monitoring=monitoring)
     add_file_routes(edge, services)
     add_path_routes(app, edge, services)
     add_cluster_routes(edge, services.masters, master_urls, executor)

@@ -13,10 +13,10 @@ class BufferPool:
     def __init__(self, count: int, size_bytes: int, wait_seconds: float) -> None:
         """wait_seconds: how long `acquire` waits before it raises GatewayBusy."""
         self.size_bytes = size_bytes
+        self.count = count
         self._wait_seconds = wait_seconds
         self._slots = threading.BoundedSemaphore(count)
         self._lock = threading.Lock()
-        self._count = count
         self._used = 0
         self._free: list[bytearray] = []
 
@@ -38,7 +38,12 @@ class BufferPool:
     @property
     def is_scarce(self) -> bool:
         """Whether half of the buffers or more are in use."""
-        return 2 * self._used >= self._count
+        return 2 * self._used >= self.count
+
+    @property
+    def used(self) -> int:
+        """How many buffers transfers hold."""
+        return self._used
 
     def release(self, buffer: bytearray) -> None:
         """Give a buffer back; nobody may touch it afterwards."""

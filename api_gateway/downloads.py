@@ -21,6 +21,7 @@ from common.errors import ChunkCorrupt, ChunkLost, ChunkMissing, ChunkUnavailabl
 from common.http import Abort
 from common.logs import EventLog
 from common.master_client import Located, MasterClient
+from common.metrics import Counts
 from common.ranges import ByteRange
 from common.records import ChunkLocation, FileInfo, chunk_id
 from common.request_ids import carry_request_id
@@ -82,6 +83,7 @@ class DownloadService:
         window_chunks: int,
         small_chunks: SmallChunks,
     ) -> None:
+        self.failures = Counts()
         self._small_chunks = small_chunks
         self._masters = masters
         self._workers = workers
@@ -225,6 +227,7 @@ class DownloadService:
             except DFSError as error:
                 if call.is_aborted:
                     return _Outcome.UNAVAILABLE
+                self.failures.add(error.code)
                 self._log.warning(
                     "replica_not_read", worker=target.worker_id, chunk_id=name, code=error.code, error=error.detail
                 )

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from common.entry import parse_arguments, run_node
+from common.tls import TlsFiles
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -15,7 +16,9 @@ def main(arguments: Sequence[str]) -> int:
         "gateway",
         port=lambda config: config.gateway.port,
         max_connections=lambda config: config.gateway.max_connections,
+        hand_over_seconds=lambda config: config.gateway.drain_seconds,
         is_check=options.check,
+        tls=lambda config: TlsFiles.of_gateway(config.home, config.gateway),
     )
 
 

@@ -26,9 +26,9 @@ def receive_body(
     if is_folder(options.path) and body.length:
         raise InvalidPath('a path that ends in "/" is a folder\'s own entry and holds no bytes')
     options = replace(options, content_type=choose_type(options.content_type, options.path))
-    with service.open(
-        options.path, body.length, redundancy, ChunkNote(options.path, "", options.content_type)
-    ) as upload:
+    note = ChunkNote(options.path, content_type=options.content_type)
+    service.admission.check_size(body.length)
+    with service.admission.admitted(), service.open(options.path, body.length, redundancy, note) as upload:
         upload.receive(body)
         return upload.commit(options)
 
@@ -46,7 +46,7 @@ def receive_form(
     given once for each file instead, in the same order. Without it a file goes by its own name. A field
     "replication_factor" stands before the files, and counts instead of what `redundancy` says.
     """
-    with ExitStack() as stack:
+    with service.admission.admitted(), ExitStack() as stack:
         form = _Form(service, stack, body.length, max_files, redundancy)
         for part in read_form(content_type, body):
             if isinstance(part, FilePart):

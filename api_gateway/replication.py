@@ -24,6 +24,7 @@ from common.clock import Clock
 from common.errors import ClusterFull, DFSError, DiskFull, PeerUnreachable, QuorumNotReached
 from common.http import Abort, Begun, StaleConnection
 from common.logs import EventLog
+from common.metrics import Counts
 from common.records import Placement, Target
 from common.request_ids import carry_request_id
 from common.worker_client import WorkerClient
@@ -52,6 +53,7 @@ class Replicator:
         self.clock = clock
         self.log = log
         self.stragglers = stragglers
+        self.failures = Counts()
 
     def start(
         self,
@@ -304,6 +306,7 @@ class ChunkWrite:
     def _note_failure(self, target: Target, error: DFSError) -> None:
         replicator = self._replicator
         replicator.avoidance.note_failure(target.worker_id)
+        replicator.failures.add(error.code)
         replicator.log.warning(
             "replica_failed", worker=target.worker_id, chunk_id=self._chunk_id, code=error.code, error=error.detail
         )

@@ -25,6 +25,10 @@ class SmallChunks:
         self._used_bytes = 0
         self._chunks: OrderedDict[str, bytes] = OrderedDict()
 
+    @property
+    def used_bytes(self) -> int:
+        return self._used_bytes
+
     def get(self, chunk_id: str) -> bytes | None:
         """All bytes of the chunk, if it is here."""
         with self._lock:

@@ -11,6 +11,7 @@ from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass, replace
 
 from api_gateway import file_hash
+from api_gateway.admission import Admission
 from api_gateway.buffers import BufferPool
 from api_gateway.file_hash import FileHash
 from api_gateway.redundancy import AS_CONFIGURED, Redundancy
@@ -22,6 +23,7 @@ from common.clock import Clock
 from common.errors import DFSError, InternalError, TooManyVersions, UploadClosed, UploadUnknown
 from common.logs import EventLog
 from common.master_client import MasterClient
+from common.metrics import Count
 from common.records import Checksum, FileInfo, Placement, StoredChunk, chunk_id
 
 FIRST_PLACE = 4
@@ -86,6 +88,7 @@ class UploadService:
         window_chunks: int,
         chunk_size_bytes: int,
         keep_alive_seconds: float,
+        admission: Admission,
     ) -> None:
         """keep_alive_seconds: how often the masters hear of a slow upload; well below master.upload_idle_seconds."""
         self.masters = masters
@@ -97,6 +100,8 @@ class UploadService:
         self.window_chunks = window_chunks
         self.chunk_size_bytes = chunk_size_bytes
         self.keep_alive_seconds = keep_alive_seconds
+        self.admission = admission
+        self.begun, self.ended = Count(), Count()
 
     def open(
         self,
@@ -131,7 +136,7 @@ class Upload:
         )
         self._upload_id = opened.upload_id
         self._told_at = service.clock.monotonic()
-        self._is_committed = False
+        self._is_committed = self._is_closed = False
         if opened.chunk_size > service.buffers.size_bytes:
             raise InternalError("cluster.chunk_size_bytes of the masters is larger than that of this gateway")
         self._chunk_size = opened.chunk_size
@@ -147,19 +152,22 @@ class Upload:
             replication_factor=opened.replication_factor,
         )
         self._encoded_note = ""
+        # The first bytes of a chunk: no buffer is taken for a chunk that nobody sends, or that drips.
+        self._first = bytearray(min(FIRST_PIECE_BYTES, self._chunk_size))
         self._hash = FileHash(service.executor)
         self._buffer: bytearray | None = None
         self._filled = 0
         self._pending: deque[_PendingChunk] = deque()
         self._stored: list[_StoredChunk] = []
+        service.begun.add()
 
     def receive(self, source: ByteSource, on_piece: Callable[[], None] | None = None) -> None:
         """Take all that the source gives. on_piece: called after each piece, whatever its length.
 
-        Raises QuorumNotReached, ClusterFull, GatewayBusy, and what the source raises.
+        Raises QuorumNotReached, ClusterFull, GatewayBusy, TooLarge, and what the source raises.
         """
-        first = bytearray(min(FIRST_PIECE_BYTES, self._chunk_size))
-        while self._receive_piece(source, first):
+        while self._receive_piece(source):
+            self._service.admission.check_size(self._size + self._filled)
             self.keep_alive()
             if on_piece is not None:
                 on_piece()
@@ -210,6 +218,9 @@ class Upload:
 
     def close(self) -> None:
         """Let go of everything; an upload that was not committed is aborted, as far as the masters can be told."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._service.ended.add()
         for pending in self._pending:
             pending.write.cancel()
             self._release(pending)
@@ -231,19 +242,25 @@ class Upload:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _receive_piece(self, source: ByteSource, first: bytearray) -> int:
-        """Read once. The first bytes of a chunk go by `first`: no buffer is taken for a chunk that nobody sends.
-
-        A full buffer is sent when there is more to come: the last chunk is marked as such.
+    def _receive_piece(self, source: ByteSource) -> int:
+        """Read once; returns how many bytes came. A full buffer is sent when there is more to come: the last chunk is
+        marked as such.
         """
         if self._buffer is not None and self._filled < self._chunk_size:
             count = source.fill(self._buffer, self._filled, self._chunk_size)
             self._filled += count
-        elif count := source.fill(first, 0, len(first)):
-            if self._buffer is not None:
-                self._send(self._buffer)
-            self._buffer, self._filled = self._take_buffer(), count
-            self._buffer[:count] = first[:count]
+            return count
+        if self._buffer is not None:
+            count = source.fill(self._first, 0, len(self._first))
+            if not count:
+                return 0
+            self._send(self._buffer)
+        else:
+            count = source.fill(self._first, self._filled, len(self._first))
+        self._filled += count
+        if self._filled and (not count or self._filled == len(self._first)):
+            self._buffer = self._take_buffer()
+            self._buffer[: self._filled] = self._first[: self._filled]
         return count
 
     def _take_buffer(self) -> bytearray:
@@ -270,6 +287,7 @@ class Upload:
         self._buffer = None
         self._next_index += 1
         self._size += self._filled
+        self._filled = 0
 
     def _write_note(self, is_last: bool) -> str:
         if is_last:

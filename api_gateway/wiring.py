@@ -5,17 +5,18 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 from api_gateway.access import Access
+from api_gateway.admission import Admission, UploadLimits
 from api_gateway.app import create_app
 from api_gateway.avoidance import Avoidance
 from api_gateway.buffers import BufferPool
 from api_gateway.downloads import DownloadService
 from api_gateway.memory import memory_bound_bytes
+from api_gateway.metrics import monitor_gateway
 from api_gateway.replication import Replicator
 from api_gateway.routes.answers import GatewayServices
 from api_gateway.small_chunks import SmallChunks
 from api_gateway.stragglers import Stragglers
 from api_gateway.uploads import UploadService
-from common.auth import ClusterSecret
 from common.clock import SystemClock
 from common.config import Config
 from common.http import HttpPool
@@ -31,7 +32,7 @@ def build_gateway(config: Config, node_id: str) -> Service:
     clock = SystemClock()
     settings, chunk_size = config.gateway, config.cluster.chunk_size_bytes
     log = open_log(node_id, config.log_dir(node_id), "gateway.log", config.cluster, clock)
-    pool = HttpPool(ClusterSecret(config.cluster.secret).headers())
+    pool = HttpPool.of(config)
     master_urls = config.master_urls()
     masters = MasterClient(
         pool,
@@ -61,6 +62,9 @@ def build_gateway(config: Config, node_id: str) -> Service:
             settings.window_chunks,
             chunk_size,
             keep_alive_seconds=min(30.0, config.master.upload_idle_seconds / 4),
+            admission=Admission(
+                UploadLimits(settings.max_uploads, settings.buffer_wait_seconds, settings.max_file_bytes)
+            ),
         ),
         downloads=DownloadService(
             masters, workers, buffers, executor, avoidance, log, settings.window_chunks, small_chunks
@@ -69,8 +73,19 @@ def build_gateway(config: Config, node_id: str) -> Service:
         max_files_per_request=settings.max_files_per_request,
     )
 
+    bound = memory_bound_bytes(settings, chunk_size)
+    monitoring = monitor_gateway(
+        masters,
+        list(master_urls.values()),
+        services.uploads,
+        services.downloads,
+        small_chunks,
+        clock,
+        memory_bound_bytes=bound,
+        token=config.cluster.metrics_token,
+    )
+
     def start() -> None:
-        bound = memory_bound_bytes(settings, chunk_size)
         print(f"{node_id}: takes at most {bound // MIB} MiB of memory, by its settings", flush=True)
         log.info("started", memory_bound_bytes=bound)
 
@@ -80,10 +95,5 @@ def build_gateway(config: Config, node_id: str) -> Service:
         pool.close()
         log.info("stopped")
 
-    return Service(
-        node_id,
-        create_app(services, Access(settings.api_key), master_urls, executor, log),
-        log,
-        start,
-        stop,
-    )
+    app = create_app(services, Access(settings.api_key), master_urls, executor, log, monitoring)
+    return Service(node_id, app, log, start, stop)

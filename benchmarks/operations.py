@@ -48,7 +48,7 @@ class Client:
         """size: how many files of `tree` the database holds."""
         self._size = size
         self._gateway = Wire(config.gateway.port)
-        secret = ClusterSecret(config.cluster.secret).headers()
+        secret = ClusterSecret.of(config.cluster)
         self._masters = [Wire(node.port, secret) for node in config.masters.values()]
         self._folder = f"run-{secrets.token_hex(4)}/project-00000"
         self._made = 0

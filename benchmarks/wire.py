@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from common.auth import DIGEST_HEADER, SESSION_HEADER, SESSION_PATH, ClusterSecret, Session, body_digest
 
 TIMEOUT_SECONDS = 60.0
 # Servers end a silent connection after 30 s; it is then made again, outside of what is timed.
@@ -33,20 +34,21 @@ class Answer:
 class Wire:
     """A connection to one server. Not for several threads."""
 
-    def __init__(self, port: int, headers: Mapping[str, str] | None = None) -> None:
-        """headers: what every request carries."""
+    def __init__(self, port: int, secret: ClusterSecret | None = None) -> None:
+        """secret: the cluster's, for a server that takes signed requests only."""
         self._port = port
         self._used_at = 0.0
+        self._secret = secret
+        self._session: Session
+        self._head = f"Host: 127.0.0.1:{port}\r\n"
         self._connect()
-        lines = {"Host": f"127.0.0.1:{port}", **(headers or {})}
-        self._head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
 
     def ask(self, method: str, target: str, body: bytes | None = None, content_type: str = "") -> Answer:
         """Make one request; raises UnexpectedAnswer for any status outside 2xx, and when the connection ends."""
-        request = encode_request(method, target, self._head, body, content_type)
         if time.perf_counter() - self._used_at > IDLE_SECONDS:
             self.close()
             self._connect()
+        request = self._encode(method, target, body, content_type)
         started = time.perf_counter()
         self._socket.sendall(request)
         status, answer = self._receive(is_head=method == "HEAD")
@@ -62,7 +64,27 @@ class Wire:
     def _connect(self) -> None:
         self._socket = socket.create_connection(("127.0.0.1", self._port), timeout=TIMEOUT_SECONDS)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self._secret is not None:
+            self._open_session(self._secret)
         self._used_at = time.perf_counter()
+
+    def _open_session(self, secret: ClusterSecret) -> None:
+        offer = secret.offer()
+        head = f"{self._head}{SESSION_HEADER}: {offer.text}\r\n"
+        self._socket.sendall(encode_request("POST", SESSION_PATH, head, b"", ""))
+        received = b""
+        while not received.endswith(b"\r\n\r\n"):
+            received += self._piece()
+        fields = dict(line.split(": ", 1) for line in received.decode("latin-1").split("\r\n") if ": " in line)
+        self._session = offer.conclude(fields.get(SESSION_HEADER, ""))
+
+    def _encode(self, method: str, target: str, body: bytes | None, content_type: str) -> bytes:
+        if self._secret is None:
+            return encode_request(method, target, self._head, body, content_type)
+        digest = f"{DIGEST_HEADER}: {body_digest(body)}\r\n" if body else ""
+        request = encode_request(method, target, self._head + digest, body, content_type)
+        head, end, _ = request.partition(b"\r\n\r\n")
+        return self._session.sign(head + end) + (body or b"")
 
     def _receive(self, is_head: bool) -> tuple[int, bytes]:
         received = bytearray()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from urllib.parse import urlsplit
 
 
 def is_loopback(address: str) -> bool:
@@ -36,4 +37,22 @@ def is_own_address(address: str) -> bool:
             probe.bind((str(parsed), 0))
         except OSError:
             return False
+    return True
+
+
+def is_own_name(host: str) -> bool:
+    """Whether a Host header names this machine by what no stranger can give to it: an address, localhost, its name.
+
+    A page of another site can give its own name this machine's address (DNS rebinding).
+    """
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    if name == "localhost" or name.endswith(".localhost") or name == socket.gethostname().lower():
+        return True
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
     return True

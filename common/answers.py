@@ -12,6 +12,7 @@ import sys
 from typing import Any
 
 from common.connections import AnswerBroken, Connection
+from common.security_headers import IN_THE_CLEAR
 from common.wire import (
     MAX_HEAD_BYTES,
     Headers,
@@ -24,6 +25,8 @@ from common.wire import (
 
 MAX_JSON_BYTES = 16 * 1024 * 1024
 _READ_PIECE = 256 * 1024
+# What our own services say to browsers in every answer; whole lines of it, taken off before the rest is read.
+_FOR_BROWSERS = f"\r\n{IN_THE_CLEAR.lines()}".encode()
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [^\x00-\x08\x0a-\x1f\x7f]*)?\r\n")
 _UNKNOWN = sys.maxsize
 
@@ -118,7 +121,7 @@ def read_answer(connection: Connection, method: str) -> Answer:
         if status_line is None:
             raise MalformedHead("the answer is not HTTP/1.1")
         status = int(status_line[2])
-        fields = parse_fields(head[status_line.end() : -2])
+        fields = parse_fields(head[status_line.end() : -2].replace(_FOR_BROWSERS, b"\r\n", 1))
         if status >= 200:
             break
         # Nobody asked to switch protocols, so what follows would be in none that is known here.

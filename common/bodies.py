@@ -41,6 +41,11 @@ class BodyReader:
         self._failure = ""
         self._is_ended = self.length is None and not self._is_chunked
 
+    @property
+    def read_bytes(self) -> int:
+        """How much of it was read so far."""
+        return self._read_bytes
+
     def read(self, limit: int) -> bytes:
         """At most `limit` next bytes; raises IncompleteBody when the client broke off."""
         limit = self._allowed(limit)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
+import ssl
 
 from common.silence import peek, receive_limit
 
@@ -24,7 +25,7 @@ def receive_into(sock: socket.socket, view: memoryview) -> int:
     The socket's time-out is for silence: where less than was hoped for came in time, that is taken. Linux wakes a
     reader early when the buffer has no more room or the peer has ended (tcp(7), socket(7): SO_RCVLOWAT).
     """
-    if len(view) < _LEAST_BYTES or not _HAS_MARK:
+    if len(view) < _LEAST_BYTES or not _HAS_MARK or isinstance(sock, ssl.SSLSocket):
         return sock.recv_into(view)
     _wake_at(sock, min(len(view), _MOST_BYTES))
     try:

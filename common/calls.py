@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qsl
 
+from common.auth import verify_body
 from common.bodies import BodyReader
 from common.checksums import Buffer
 from common.errors import DFSError, InvalidRequest, RangeNotSatisfiable, TooLarge
@@ -26,7 +27,7 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 class Call:
     """One request."""
 
-    def __init__(self, environ: Mapping[str, Any]) -> None:
+    def __init__(self, environ: dict[str, Any]) -> None:
         self.environ = environ
         self.method: str = environ["REQUEST_METHOD"]
 
@@ -52,15 +53,35 @@ class Call:
         return BodyReader(self.environ)
 
     @property
+    def received_bytes(self) -> int:
+        """How much of the body was read so far; a body that nobody asked for is not made for this."""
+        body: BodyReader | None = self.__dict__.get("body")
+        return 0 if body is None else body.read_bytes
+
+    @property
     def client(self) -> str | None:
         """The client's address."""
         return self.environ.get("REMOTE_ADDR")
 
+    @property
+    def connection(self) -> dict[str, Any]:
+        """What is kept for as long as the connection; of another server than ours, nothing."""
+        kept: dict[str, Any] = self.environ.get("dfs.connection", {})
+        return kept
+
+    @property
+    def sequence(self) -> int:
+        """Which request of its connection this is, from 0."""
+        number: int = self.environ.get("dfs.number", 0)
+        return number
+
     def json(self) -> Mapping[str, Any]:
-        """The JSON object in the body; raises InvalidRequest, TooLarge."""
+        """The JSON object in the body; raises InvalidRequest, TooLarge, ClusterSecretRejected for another's body."""
         text = self.body.read_all(MAX_JSON_BODY_BYTES + 1)
         if len(text) > MAX_JSON_BODY_BYTES:
             raise TooLarge(f"a JSON body must not be larger than {MAX_JSON_BODY_BYTES} bytes")
+        if "dfs.digest" in self.environ:
+            verify_body(text, self.environ["dfs.digest"])
         try:
             value = json.loads(text or b"{}")
         except (ValueError, RecursionError):

@@ -43,6 +43,11 @@ def parse_timestamp(value: str) -> datetime:
     return datetime.strptime(value, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc)
 
 
+def timestamp_seconds(value: str) -> float:
+    """A timestamp of `Clock.timestamp` in seconds since 1970, as Prometheus has it."""
+    return parse_timestamp(value).timestamp()
+
+
 def age_seconds(modified_at: float) -> float:
     """How long ago a file was changed, by the wall clock that stamped it; a hint, for that clock can jump."""
     return max(0.0, time.time() - modified_at)

@@ -9,7 +9,7 @@ import difflib
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +41,13 @@ class Node:
     port: int
     zone: str = ""
     data_dir: str = ""
+    is_secure: bool = False
+    """Whether it speaks TLS."""
 
     @property
     def url(self) -> str:
         host = f"[{self.ip}]" if ":" in self.ip else self.ip
-        return f"http://{host}:{self.port}"
+        return f"{'https' if self.is_secure else 'http'}://{host}:{self.port}"
 
 
 DEFAULT_MASTERS = {f"master_{n}": Node(f"master_{n}", "127.0.0.1", 5099 + n) for n in (1, 2, 3)}
@@ -67,13 +69,16 @@ class Config:
     def master_urls(self) -> dict[str, str]:
         return {name: node.url for name, node in self.masters.items()}
 
+    def gateway_url(self) -> str:
+        return Node("gateway", self.gateway.ip, self.gateway.port, is_secure=bool(self.gateway.tls_certificate)).url
+
     def data_dir(self, worker_id: str) -> Path:
         """The folder of a worker's chunks: its own setting, else below the section's, else under its own folder."""
         parent = f"{self.worker.data_dir}/{worker_id}" if self.worker.data_dir else f"storage/{worker_id}/data"
         return self.home / (self.workers[worker_id].data_dir or parent)
 
     def log_dir(self, node_id: str) -> Path:
-        return self.home / "logs" / node_id
+        return self.home / (self.cluster.log_dir or "logs") / node_id
 
     def sqlite_path(self) -> Path:
         return self.home / self.master.sqlite_path
@@ -134,10 +139,11 @@ class _Loader:
     def load(self) -> Config:
         self._report_unknown_names()
         sections = {section: self._load_section(section) for section in SECTIONS}
+        is_secure = bool(sections["cluster"].tls_certificate)
         config = Config(
             home=self._home,
-            masters=self._load_nodes("masters", "DFS_MASTERS", DEFAULT_MASTERS),
-            workers=self._load_nodes("workers", "DFS_WORKERS", DEFAULT_WORKERS),
+            masters=_secured(self._load_nodes("masters", "DFS_MASTERS", DEFAULT_MASTERS), is_secure),
+            workers=_secured(self._load_nodes("workers", "DFS_WORKERS", DEFAULT_WORKERS), is_secure),
             **sections,
         )
         self._check_secret(config.cluster.secret)
@@ -255,6 +261,12 @@ class _Loader:
             )
         if config.gateway.api_key and not _is_good_secret(config.gateway.api_key):
             self._problems.append(Problem("configuration", "DFS_GATEWAY_API_KEY", f"must be {_SECRET_RULE}", ""))
+        if config.cluster.secret_previous and not _is_good_secret(config.cluster.secret_previous):
+            self._problems.append(
+                Problem("configuration", "DFS_CLUSTER_SECRET_PREVIOUS", f"must be {_SECRET_RULE}", "")
+            )
+        if cluster.metrics_token and not _is_good_secret(cluster.metrics_token):
+            self._problems.append(Problem("configuration", "DFS_METRICS_TOKEN", f"must be {_SECRET_RULE}", ""))
         if config.gateway.window_chunks > config.gateway.buffer_count // 2:
             self._report(
                 "configuration",
@@ -272,8 +284,18 @@ class _Loader:
                 "must be at least master.suspect_seconds",
                 config.master.dead_seconds,
             )
+        self._check_tls("cluster", cluster.tls_certificate, cluster.tls_key, cluster.tls_ca)
+        self._check_tls("gateway", config.gateway.tls_certificate, config.gateway.tls_key)
         self._check_addresses(config)
         self._check_folders(config)
+
+    def _check_tls(self, section: str, certificate: str, key: str, ca: str = "") -> None:
+        """A certificate and its key go together, and a CA means nothing without them."""
+        if certificate and not key:
+            self._report("configuration", f"{section}.tls_key", f"must be set where {section}.tls_certificate is", key)
+        if not certificate and (key or ca):
+            rule = f"must be set where {section}.tls_key or {section}.tls_ca is"
+            self._report("configuration", f"{section}.tls_certificate", rule, certificate)
 
     def _check_addresses(self, config: Config) -> None:
         taken: dict[tuple[str, int], str] = {}
@@ -327,6 +349,10 @@ class _Loader:
 
 
 _TYPE_NAMES: dict[type, str] = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+
+
+def _secured(nodes: Mapping[str, Node], is_secure: bool) -> Mapping[str, Node]:
+    return {name: replace(node, is_secure=True) for name, node in nodes.items()} if is_secure else nodes
 
 
 def _is_good_secret(secret: str) -> bool:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
 import time
 from typing import TypeVar
 
+from common.auth import Session
 from common.bulk import receive_into
 from common.checksums import Buffer
 from common.silence import SilenceLimits, peek
@@ -67,15 +69,17 @@ class Abort:
 class Connection:
     """A connected socket with what was received and not yet taken. For one thread at a time."""
 
-    def __init__(self, host: str, port: int, timeout_seconds: float) -> None:
-        """Connect; raises NotConnected."""
-        self._socket = _connect(host, port, timeout_seconds)
+    def __init__(self, host: str, port: int, timeout_seconds: float, tls: ssl.SSLContext | None = None) -> None:
+        """Connect, over TLS where a context is given; raises NotConnected."""
+        self._socket = _connect(host, port, timeout_seconds, tls)
         self._limits = SilenceLimits(self._socket, timeout_seconds, timeout_seconds)
         self._timeout_seconds = timeout_seconds
         self._received = b""
         self._taken = 0
         self._deadline = 0.0
         self._abort: Abort | None = None
+        self.session: Session | None = None
+        """What signs the requests, where both ends are of the cluster."""
         self.has_answered = False
         """Whether anything came since `begin`."""
 
@@ -203,13 +207,16 @@ class Connection:
             raise TimeoutError("the answer took too long")
 
 
-def _connect(host: str, port: int, timeout_seconds: float) -> socket.socket:
+def _connect(host: str, port: int, timeout_seconds: float, tls: ssl.SSLContext | None) -> socket.socket:
     try:
         sock = socket.create_connection((host, port), timeout_seconds)
         with contextlib.suppress(OSError):
             # Without it small requests wait for the peer's delayed acknowledgements; refused once the peer is gone.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    except (OSError, UnicodeError) as error:
+        if tls is not None:
+            # On an error this closes the socket.
+            return tls.wrap_socket(sock, server_hostname=host)
+    except (OSError, UnicodeError, ValueError) as error:
         raise NotConnected(str(error)) from error
     return sock
 

@@ -102,6 +102,14 @@ def write_durably(path: Path, content: bytes) -> None:
         staged.settle()
 
 
+def publish(temporary: Path, target: Path) -> None:
+    """Rename a finished file of the same folder over `target`, its bytes and its name to survive a power cut."""
+    with open(temporary, "r+b") as file:
+        os.fsync(file.fileno())
+    os.replace(temporary, target)
+    sync_directory(target.parent)
+
+
 def move(source: Path, target: Path) -> None:
     """Rename across folders of one file system; syncing both folders makes it last."""
     os.replace(source, target)

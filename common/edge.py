@@ -1,6 +1,7 @@
 """What every service does the same way at its HTTP edge, and how its handlers are reached.
 
-Request ids, problem+json errors, the access log, /health, and the check of who may come in. A handler registered by
+Request ids, problem+json errors, the access log, the metrics of each route, /health, /ready and /metrics, and the check
+of who may come in. A handler registered by
 `Edge.route` is a route of the Flask app like any other; besides, a plain request for it is dispatched before Flask,
 which would cost several times as much as the handlers that carry the load. Both ways run the same handler between the
 same checks; whatever the short way does not recognise (escaped paths, other methods) goes the long way.
@@ -18,19 +19,24 @@ from typing import Any
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
-from common.auth import HEADER as SECRET_HEADER
-from common.auth import ClusterSecret
+from common.auth import DIGEST_HEADER, SESSION_HEADER, SESSION_PATH, ClusterSecret, verify_signature
 from common.calls import Answer, Call, json_answer, problem_answer
 from common.errors import DFSError, InternalError, InvalidRequest, MethodNotAllowed, NotFound, TooLarge, Unavailable
 from common.logs import EventLog
+from common.metrics import Metrics, RouteTally
+from common.monitoring import METRICS_PATH, READY_PATH, Monitoring
 from common.request_ids import HEADER as REQUEST_ID_HEADER
 from common.request_ids import begin_request
 from common.silence import peek
 
 HEALTH = {"status": "ok"}
+# What an internal service tells anybody, and the way to come in.
+UNSIGNED_PATHS = frozenset({"/health", "/ready", "/metrics", SESSION_PATH})
 Handler = Callable[..., Answer]
 Guard = Callable[[Call], None]
 Explain = Callable[[DFSError, Call, str], Answer]
+# Asked every few seconds by whoever watches: not worth keeping while they go well.
+_WATCHED = frozenset({"/health", READY_PATH, METRICS_PATH})
 _STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 _VARIABLE = re.compile(r"<(?:(\w+):)?\w+>")
 # What a path variable may be for the short way: nothing that needs unescaping or could be understood differently.
@@ -42,25 +48,36 @@ class Edge:
     """The edge of one service."""
 
     def __init__(
-        self, app: Flask, log: EventLog, guard: Guard, explain: Explain | None = None, *, logs_all: bool = False
+        self,
+        app: Flask,
+        log: EventLog,
+        guard: Guard,
+        explain: Explain | None = None,
+        *,
+        logs_all: bool = False,
+        monitoring: Monitoring | None = None,
     ) -> None:
         """guard: raises when the call may not come in; asked for every request, whichever way it goes.
 
         explain: makes the answer to an error; default: problem+json. logs_all: requests that went well are events
-        worth keeping, too; else they are only logged for debugging.
+        worth keeping, too; else they are only logged for debugging. monitoring: what the service shows of itself.
         """
+        monitoring = monitoring or Monitoring(Metrics(app.name))
+        self._metrics = monitoring.metrics
         self._explain = explain or _explain_as_problem
         self._logs_all = logs_all
         self._log = log
-        self._guard = guard
+        self._guard = monitoring.guarded(guard)
         self._flask = app.wsgi_app
         self._app = app
-        self._direct: dict[tuple[str, str], list[tuple[re.Pattern[str], Handler]]] = {}
+        self._direct: dict[tuple[str, str], list[tuple[re.Pattern[str], Handler, RouteTally]]] = {}
         app.wsgi_app = self._serve  # type: ignore[method-assign]
         app.url_map.merge_slashes = False
         app.json.sort_keys = False  # type: ignore[attr-defined]
         self._prepare_flask(app)
         self.route("GET", "/health")(lambda _call: json_answer(HEALTH))
+        self.route("GET", READY_PATH)(monitoring.answer_ready)
+        self.route("GET", METRICS_PATH)(monitoring.answer_metrics)
 
     def route(self, method: str, rule: str) -> Callable[[Handler], Handler]:
         """Register a handler, which gets the call and the path's variables in their order."""
@@ -69,7 +86,7 @@ class Edge:
             self._app.add_url_rule(rule, f"{method} {rule}", _flask_view(handler), methods=[method])
             pattern = _VARIABLE.sub(lambda match: _ANYTHING if match[1] else _PLAIN, re.escape(rule))
             entries = self._direct.setdefault((method, _first_segment(rule)), [])
-            entries.append((re.compile(pattern), handler))
+            entries.append((re.compile(pattern), handler, self._metrics.route(method, rule)))
             # As Flask does it: a fixed path goes before one with a variable.
             entries.sort(key=lambda entry: entry[0].groups)
             return handler
@@ -79,13 +96,20 @@ class Edge:
     def _serve(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[Any]:
         """The WSGI app: the short way where the request is plain, else Flask's."""
         path = environ["PATH_INFO"]
-        for pattern, handler in self._direct.get((environ["REQUEST_METHOD"], _first_segment(path)), ()):
+        for pattern, handler, tally in self._direct.get((environ["REQUEST_METHOD"], _first_segment(path)), ()):
             if (found := pattern.fullmatch(path)) is not None:
-                return self._serve_directly(Call(environ), handler, found.groups(), start_response)
-        return self._flask(environ, start_response)
+                return self._serve_directly(Call(environ), handler, found.groups(), tally, start_response)
+        pieces = self._flask(environ, start_response)
+        tally = environ.get("dfs.tally") or self._metrics.route(environ["REQUEST_METHOD"], None)
+        return _Counting(pieces, getattr(pieces, "close", None), tally)
 
     def _serve_directly(
-        self, call: Call, handler: Handler, variables: tuple[str, ...], start_response: Callable[..., Any]
+        self,
+        call: Call,
+        handler: Handler,
+        variables: tuple[str, ...],
+        tally: RouteTally,
+        start_response: Callable[..., Any],
     ) -> Iterable[Any]:
         started = time.monotonic()
         request_id = begin_request(call.headers.get(REQUEST_ID_HEADER))
@@ -98,7 +122,8 @@ class Edge:
             self._log.exception("unexpected_error", method=call.method, path=call.path)
             answer = self._explain(InternalError(), call, request_id)
         try:
-            self._note(call, answer.status, started)
+            is_whole = isinstance(answer.body, tuple)
+            self._note(call, answer.status, started, tally, sum(map(len, answer.body)) if is_whole else 0)
             answer.headers.append((REQUEST_ID_HEADER, request_id))
             start_response(_STATUS_LINES[answer.status], answer.headers)
         except BaseException:
@@ -106,10 +131,12 @@ class Edge:
             if answer.close is not None:
                 answer.close()
             raise
-        return _pieces(answer, call.environ)
+        return _pieces(answer, call.environ, None if is_whole else tally)
 
-    def _note(self, call: Call, status: int, started: float) -> None:
-        is_kept = status >= 400 or (self._logs_all and call.path != "/health")
+    def _note(self, call: Call, status: int, started: float, tally: RouteTally, sent_bytes: int) -> None:
+        seconds = time.monotonic() - started
+        tally.note_answer(status, seconds, call.received_bytes, sent_bytes)
+        is_kept = status >= 400 or (self._logs_all and call.path not in _WATCHED)
         note = self._log.info if is_kept else self._log.debug
         note(
             "request",
@@ -117,11 +144,11 @@ class Edge:
             path=call.path,
             status=status,
             client=call.client,
-            milliseconds=round(1000 * (time.monotonic() - started), 1),
+            milliseconds=round(1000 * seconds, 1),
         )
 
     def _explained(self, error: DFSError) -> Response:
-        return to_response(self._explain(error, Call(request.environ), g.get("request_id", "")))
+        return to_response(self._explain(error, _current_call(), g.get("request_id", "")))
 
     def _prepare_flask(self, app: Flask) -> None:
         """The same around the handlers that only Flask reaches."""
@@ -129,14 +156,17 @@ class Edge:
         @app.before_request
         def begin() -> None:
             g.started = time.monotonic()
-            call = Call(request.environ)
+            call = _current_call()
             g.request_id = begin_request(call.headers.get(REQUEST_ID_HEADER))
             self._guard(call)
 
         @app.after_request
         def finish(response: Response) -> Response:
             response.headers[REQUEST_ID_HEADER] = g.get("request_id", "")
-            self._note(Call(request.environ), response.status_code, g.get("started", time.monotonic()))
+            rule = request.url_rule.rule if request.url_rule is not None else None
+            tally = self._metrics.route(request.method, rule)
+            request.environ["dfs.tally"] = tally
+            self._note(_current_call(), response.status_code, g.get("started", time.monotonic()), tally, 0)
             return response
 
         @app.errorhandler(DFSError)
@@ -157,15 +187,26 @@ class Edge:
             return self._explained(InternalError())
 
 
-def internal_guard(secret: ClusterSecret) -> Guard:
-    """Who may call a service that only the cluster's own may call; anybody may ask for its health."""
+def internal_edge(app: Flask, log: EventLog, secret: ClusterSecret, monitoring: Monitoring | None = None) -> Edge:
+    """The edge of a service that only the cluster's own may call; anybody may ask for its health."""
+    edge = Edge(app, log, internal_guard, monitoring=monitoring)
 
-    def guard(call: Call) -> None:
-        _refuse_abandoned(call.environ.get("dfs.socket"))
-        if call.path != "/health":
-            secret.verify(call.headers.get(SECRET_HEADER))
+    @edge.route("POST", SESSION_PATH)
+    def open_session(call: Call) -> Answer:
+        """Both ends prove that they know the secret; what follows on the connection is signed."""
+        answer, key = secret.accept(call.headers.get(SESSION_HEADER, ""))
+        call.connection["key"] = key
+        return Answer(200, [("Content-Length", "0"), (SESSION_HEADER, answer)])
 
-    return guard
+    return edge
+
+
+def internal_guard(call: Call) -> None:
+    """Let in what was signed with the key of its connection; raises ClusterSecretRejected, Unavailable."""
+    _refuse_abandoned(call.environ.get("dfs.socket"))
+    if call.path not in UNSIGNED_PATHS:
+        verify_signature(call.connection.get("key"), call.sequence, call.environ.get("dfs.head", b""))
+        call.environ["dfs.digest"] = call.headers.get(DIGEST_HEADER, "")
 
 
 def to_response(answer: Answer) -> Response:
@@ -178,10 +219,35 @@ def to_response(answer: Answer) -> Response:
     return response
 
 
-def _pieces(answer: Answer, environ: Mapping[str, Any]) -> Iterable[Any]:
-    """The pieces for a server. Our own is done with one before it asks for the next; others may keep them."""
+def _pieces(answer: Answer, environ: Mapping[str, Any], tally: RouteTally | None = None) -> Iterable[Any]:
+    """The pieces for a server. Our own is done with one before it asks for the next; others may keep them.
+
+    tally: told of their length, where given.
+    """
     pieces: Iterable[Any] = answer.body if "dfs.socket" in environ else map(bytes, answer.body)
+    if tally is not None:
+        return _Counting(pieces, answer.close, tally)
     return pieces if answer.close is None else _Closing(pieces, answer.close)
+
+
+class _Counting:
+    """The pieces of an answer whose length nobody has counted, and what is to be done at its end."""
+
+    def __init__(self, pieces: Iterable[Any], close: Callable[[], None] | None, tally: RouteTally) -> None:
+        self._pieces = pieces
+        self._close = close
+        self._tally = tally
+        self._sent_bytes = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        for piece in self._pieces:
+            self._sent_bytes += len(piece)
+            yield piece
+
+    def close(self) -> None:
+        self._tally.note_sent(self._sent_bytes)
+        if self._close is not None:
+            self._close()
 
 
 class _Closing:
@@ -201,9 +267,17 @@ def _explain_as_problem(error: DFSError, _call: Call, request_id: str) -> Answer
 
 def _flask_view(handler: Handler) -> Callable[..., Response]:
     def view(**variables: str) -> Response:
-        return to_response(handler(Call(request.environ), *variables.values()))
+        return to_response(handler(_current_call(), *variables.values()))
 
     return view
+
+
+def _current_call() -> Call:
+    """The request that Flask is serving: one value from the guard to the log."""
+    if "call" not in g:
+        g.call = Call(request.environ)
+    call: Call = g.call
+    return call
 
 
 def _first_segment(path: str) -> str:

@@ -8,7 +8,8 @@ import sys
 from collections.abc import Callable, Sequence
 
 from common.config import Config, ConfigError, load_config
-from common.serving import ServerOptions, Service, explained_start, serve
+from common.serving import GRACEFUL_SECONDS, ServerOptions, Service, explained_start, serve
+from common.tls import TlsFiles, server_context
 
 
 def run_node(
@@ -18,11 +19,13 @@ def run_node(
     max_connections: Callable[[Config], int],
     *,
     is_check: bool,
+    hand_over_seconds: Callable[[Config], float] = lambda _config: GRACEFUL_SECONDS,
+    tls: Callable[[Config], TlsFiles] | None = None,
 ) -> int:
     """Run one node until it is stopped; returns the exit status. is_check: wire everything, start nothing, return.
 
     build: "module:function", imported in the process that serves, not in the one that watches over it, which would
-    hold the memory of all of it for nothing.
+    hold the memory of all of it for nothing. tls: the files for its own port; else the cluster's.
     """
     config = load_or_explain()
     if config is None:
@@ -33,8 +36,10 @@ def run_node(
         known = ", ".join([*config.masters, *config.workers])
         print(f"{node_id}: is not in the configuration; it knows {known}", file=sys.stderr)
         return 2
+    files = TlsFiles.of_cluster(config.home, config.cluster) if tls is None else tls(config)
     if is_check:
         with explained_start(node_id):
+            server_context(files)
             _build(build, config, node_id).stop()
         print(f"{node_id}: the configuration is valid and the service can be built (port {node_port})")
         return 0
@@ -47,7 +52,11 @@ def run_node(
             port=node_port,
             max_connections=max_connections(config),
             silence_seconds=config.cluster.silence_seconds,
+            head_seconds=config.cluster.head_seconds,
+            least_bytes_per_second=config.cluster.least_bytes_per_second,
             scratch_dir=config.log_dir(node_id),
+            hand_over_seconds=hand_over_seconds(config),
+            tls=files,
         ),
     )
     return 0

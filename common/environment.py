@@ -12,6 +12,8 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 SETTING_PREFIXES = ("DFS_", "MONGO_")
+# Of the command line: its own settings, and where a user's configuration lies.
+CLIENT_VARIABLES = ("DFS_URL", "DFS_KEY", "DFS_CA", "HOME", "XDG_CONFIG_HOME", "APPDATA")
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -36,6 +38,11 @@ def read_environment(home: Path, environment: Mapping[str, str] | None = None) -
     return found
 
 
+def client_environment() -> dict[str, str]:
+    """What the command line takes from the environment; `.env` belongs to the services and is not read."""
+    return {name: os.environ[name] for name in CLIENT_VARIABLES if os.environ.get(name)}
+
+
 def environment_without_settings() -> dict[str, str]:
     """This process's environment without any variable of the system, for what must not depend on the caller's."""
     return {name: value for name, value in os.environ.items() if not name.startswith(SETTING_PREFIXES)}
@@ -44,3 +51,21 @@ def environment_without_settings() -> dict[str, str]:
 def child_environment(changes: Mapping[str, str], environment: Mapping[str, str] | None = None) -> dict[str, str]:
     """An environment, this process's unless one is given, with `changes`, for a process to be started."""
     return {**(os.environ if environment is None else environment), **changes}
+
+
+def inherited_sockets() -> int:
+    """How many listening sockets systemd has opened for this very process: the descriptors from 3 on.
+
+    See sd_listen_fds(3). A process's children inherit the variables, too, and must not believe them.
+    """
+    if os.environ.get("LISTEN_PID") != str(os.getpid()):
+        return 0
+    return int(os.environ.get("LISTEN_FDS") or 0)
+
+
+def take_notify_address() -> str:
+    """Where systemd waits to be told that the service is up, empty where it does not. See sd_notify(3).
+
+    It is taken out, because gunicorn would tell so too early.
+    """
+    return os.environ.pop("NOTIFY_SOCKET", "")

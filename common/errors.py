@@ -88,7 +88,7 @@ class CrossSiteRequest(Forbidden):
 
 
 class ClusterSecretRejected(Forbidden):
-    code, title = "cluster_secret_rejected", "The request does not carry this cluster's secret"
+    code, title = "cluster_secret_rejected", "The request is not signed with this cluster's secret"
 
 
 class NotFound(DFSError):

@@ -1,9 +1,9 @@
 """Pooled HTTP connections between the services: one client for chunks and for JSON alike.
 
-It knows how to keep connections, to notice stale ones, when to send a request again, and what an answer's status
-means. It does not know what is said over them: see `master_client.py` and `worker_client.py`; nor how: `answers.py`,
-`connections.py` and `wire.py`. Every failure to get a whole answer is PeerUnreachable; an error answer is raised as
-the class that the peer named.
+It knows how to open sessions (`auth.py`), to keep connections, to notice stale ones, when to send a request again, and
+what an answer's status means. It does not know what is said over them: see `master_client.py` and `worker_client.py`;
+nor how: `answers.py`, `connections.py` and `wire.py`. Every failure to get a whole answer is PeerUnreachable; an error
+answer is raised as the class that the peer named.
 """
 
 from __future__ import annotations
@@ -11,20 +11,26 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import ssl
 import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from common.answers import MAX_JSON_BYTES, Answer, read_answer
+from common.auth import DIGEST_HEADER, SESSION_HEADER, SESSION_PATH, ClusterSecret, Session, SessionOffer, body_digest
 from common.checksums import Buffer
 from common.connections import Abort, Connection, NotConnected
-from common.errors import DFSError, PeerUnreachable, error_from_problem
+from common.errors import ClusterSecretRejected, DFSError, PeerUnreachable, error_from_problem
 from common.request_ids import HEADER as REQUEST_ID_HEADER
 from common.request_ids import current_request_id
+from common.tls import TlsFiles, client_context
 from common.wire import MalformedHead, request_head
+
+if TYPE_CHECKING:
+    from common.config import Config
 
 __all__ = ["MAX_JSON_BYTES", "Abort", "Answer", "Begun", "HttpPool", "StaleConnection"]
 
@@ -32,7 +38,6 @@ CONNECT_TIMEOUT_SECONDS = 2.0
 # Servers keep an idle connection for 75 s (common/server/connection.py); ours must give up first.
 IDLE_SECONDS = 30.0
 MAX_IDLE_PER_HOST = 64
-_SCHEME = "http://"
 
 
 class StaleConnection(Exception):
@@ -42,11 +47,21 @@ class StaleConnection(Exception):
 class HttpPool:
     """Connections to any number of hosts, shared by all threads of a service."""
 
-    def __init__(self, headers: Mapping[str, str]) -> None:
-        """headers: what every request carries, such as the cluster's secret."""
-        self._headers = dict(headers)
+    def __init__(self, secret: ClusterSecret | None = None, tls: ssl.SSLContext | None = None) -> None:
+        """secret: what both ends of every connection must know; None: they are strangers, and nothing is signed.
+
+        tls: for peers at https://; with it no other is talked to.
+        """
+        self._secret = secret
+        self._tls = tls
         self._lock = threading.Lock()
         self._idle: dict[str, deque[tuple[Connection, float]]] = {}
+
+    @classmethod
+    def of(cls, config: Config) -> HttpPool:
+        """For calls to the services of this configuration; raises CannotStart for TLS files that cannot be used."""
+        tls = client_context(TlsFiles.of_cluster(config.home, config.cluster))
+        return cls(ClusterSecret.of(config.cluster), tls)
 
     @contextlib.contextmanager
     def call(
@@ -72,8 +87,7 @@ class HttpPool:
         answer: Answer | None = None
         try:
             peer = _peer(base)
-            fields = {**self._headers, REQUEST_ID_HEADER: current_request_id(), **(headers or {})}
-            head = request_head(method, target, peer.netloc, fields, None if body is None else len(body))
+            head = self._head(method, target, peer.netloc, headers, body)
             request = _Request(peer, method, head, body, timeout_seconds, deadline, abort)
             connection, answer = self._send(request)
             if answer.status >= 400:
@@ -82,7 +96,7 @@ class HttpPool:
         except (OSError, ValueError) as error:
             raise PeerUnreachable(
                 f"{method} {url}: {type(error).__name__}: {error}",
-                peer=base.removeprefix(_SCHEME),
+                peer=base.partition("://")[2],
                 may_have_arrived=request is not None and not isinstance(error, NotConnected),
             ) from error
         finally:
@@ -109,11 +123,10 @@ class HttpPool:
         if connection is None:
             return None
         peer = _peer(base)
-        fields = {**self._headers, REQUEST_ID_HEADER: current_request_id(), **(headers or {})}
-        head = request_head(method, target, peer.netloc, fields, None if body is None else len(body))
+        head = self._head(method, target, peer.netloc, headers, body)
         try:
             connection.begin(timeout_seconds, time.monotonic() + 6 * timeout_seconds, abort)
-            connection.send(head, body)
+            connection.send(_signed(connection, head), body)
         except OSError:
             connection.close()
             return None
@@ -133,11 +146,29 @@ class HttpPool:
         for connection in connections:
             connection.close()
 
+    def _head(
+        self, method: str, target: str, host: str, headers: Mapping[str, str] | None, body: Buffer | None
+    ) -> bytes:
+        fields = {REQUEST_ID_HEADER: current_request_id(), **(headers or {})}
+        if self._secret is not None and body is not None and fields.get("Content-Type") == "application/json":
+            fields[DIGEST_HEADER] = body_digest(body)
+        return request_head(method, target, host, fields, None if body is None else len(body))
+
+    def _connect(self, request: _Request) -> Connection:
+        """A new connection with its session open; raises NotConnected, or what the peer has against it."""
+        timeout_seconds = min(CONNECT_TIMEOUT_SECONDS, request.timeout_seconds)
+        if request.peer.is_secure is (self._tls is None):
+            raise NotConnected(f"{request.peer.base}: TLS is configured for one end only")
+        connection = Connection(request.peer.host, request.peer.port, timeout_seconds, self._tls)
+        if self._secret is not None:
+            _open_session(connection, request, self._secret)
+        return connection
+
     def _send(self, request: _Request) -> tuple[Connection, Answer]:
         """Get an answer over a kept connection if there is one, else over a new one."""
         connection = self._take_idle(request.peer.base)
         if connection is None:
-            connection = _connect(request)
+            connection = self._connect(request)
             return connection, _ask(connection, request)
         try:
             return connection, _ask(connection, request)
@@ -145,7 +176,7 @@ class HttpPool:
             if connection.has_answered or (request.abort is not None and request.abort.is_aborted):
                 raise
         try:
-            connection = _connect(request)
+            connection = self._connect(request)
         except NotConnected as error:
             # Not this class: the request may have arrived the first time.
             raise ConnectionError(f"broke off, and then: {error}") from error
@@ -198,7 +229,7 @@ class Begun:
         except (OSError, ValueError) as error:
             if isinstance(error, ConnectionError) and not connection.has_answered and not connection.is_aborted:
                 raise StaleConnection from error
-            peer = self._base.removeprefix(_SCHEME)
+            peer = self._base.partition("://")[2]
             detail = f"{self._method} to {peer}: {type(error).__name__}: {error}"
             raise PeerUnreachable(detail, peer=peer, may_have_arrived=True) from error
         finally:
@@ -211,6 +242,7 @@ class _Peer(NamedTuple):
     netloc: str
     host: str
     port: int
+    is_secure: bool
 
 
 class _Request(NamedTuple):
@@ -225,7 +257,8 @@ class _Request(NamedTuple):
 
 def _split(url: str) -> tuple[str, str]:
     """The part of a URL that names the peer, and the request target."""
-    slash = url.find("/", len(_SCHEME))
+    # Behind "http://" or "https://"; a host has at least one letter.
+    slash = url.find("/", len("https://"))
     return (url, "/") if slash < 0 else (url[:slash], url[slash:])
 
 
@@ -233,14 +266,44 @@ def _split(url: str) -> tuple[str, str]:
 def _peer(base: str) -> _Peer:
     """Raises ValueError for what is no address of a peer."""
     parts = urlsplit(base)
-    if parts.scheme != "http" or base != _SCHEME + parts.netloc or "@" in base or not parts.hostname:
+    default_port = {"http": 80, "https": 443}.get(parts.scheme)
+    is_plain = base == f"{parts.scheme}://{parts.netloc}" and "@" not in base and parts.hostname
+    if default_port is None or not is_plain:
         raise ValueError(f"{base!r} does not name a peer")
-    return _Peer(base, parts.netloc, parts.hostname, 80 if parts.port is None else parts.port)
+    port = default_port if parts.port is None else parts.port
+    return _Peer(base, parts.netloc, parts.hostname or "", port, parts.scheme == "https")
 
 
-def _connect(request: _Request) -> Connection:
-    timeout_seconds = min(CONNECT_TIMEOUT_SECONDS, request.timeout_seconds)
-    return Connection(request.peer.host, request.peer.port, timeout_seconds)
+def _open_session(connection: Connection, request: _Request, secret: ClusterSecret) -> None:
+    """Have both ends prove that they know the secret, before anything is said; else the connection is closed."""
+    offer = secret.offer()
+    fields = {REQUEST_ID_HEADER: current_request_id(), SESSION_HEADER: offer.text}
+    head = request_head("POST", SESSION_PATH, request.peer.netloc, fields, None)
+    try:
+        answer = _ask(connection, request._replace(method="POST", head=head, body=None))
+        if answer.status in (403, 503):
+            raise _read_error(answer)
+        answer.read(0)
+        connection.session = _conclude(offer, answer)
+    except (OSError, ValueError) as error:
+        connection.close()
+        # Whatever was to be asked has not been sent.
+        raise NotConnected(f"no session: {type(error).__name__}: {error}") from error
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _conclude(offer: SessionOffer, answer: Answer) -> Session:
+    """Raises NotConnected for a stranger who has taken a member's address."""
+    try:
+        return offer.conclude(answer.headers.get(SESSION_HEADER, ""))
+    except ClusterSecretRejected as error:
+        raise NotConnected(error.detail) from error
+
+
+def _signed(connection: Connection, head: bytes) -> bytes:
+    return head if connection.session is None else connection.session.sign(head)
 
 
 def _ask(connection: Connection, request: _Request) -> Answer:
@@ -248,7 +311,7 @@ def _ask(connection: Connection, request: _Request) -> Answer:
     try:
         connection.begin(request.timeout_seconds, request.deadline, request.abort)
         try:
-            connection.send(request.head, request.body)
+            connection.send(_signed(connection, request.head), request.body)
         except (BrokenPipeError, ConnectionResetError) as error:
             return _early_error(connection, request, error)
         return read_answer(connection, request.method)

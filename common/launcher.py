@@ -18,12 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import requests
-
 from common.addresses import is_own_address
 from common.config import Config, ConfigError, load_config
 from common.environment import PROJECT_ROOT, child_environment, home_directory
+from common.errors import CannotStart, DFSError
+from common.http import HttpPool
 from common.settings import render_env_example
+from common.tls import TlsFiles, only_context
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 15.0
@@ -48,6 +49,7 @@ class _Plan:
     node_id: str
     ip: str
     port: int
+    url: str
     command: tuple[str, ...]
 
 
@@ -89,15 +91,13 @@ class Cluster:
         missing = "the gateway does not answer"
         while time.monotonic() < give_up_at:
             self.require_all_running()
-            with contextlib.suppress(requests.RequestException, ValueError):
+            with contextlib.suppress(DFSError):
                 state = self._ask("/cluster")
                 missing = _missing(state)
                 if not missing:
                     return state
             time.sleep(0.2)
-        raise LaunchError(
-            f"the cluster is not complete after {seconds:g} s: {missing}; see {self.config.home / 'logs'}"
-        )
+        raise LaunchError(f"the cluster is not complete after {seconds:g} s: {missing}; see {self.config.log_dir('')}")
 
     def require_all_running(self) -> None:
         """Raise LaunchError for the first node found to have ended, with the last line it printed."""
@@ -136,7 +136,7 @@ class Cluster:
                 # Ctrl-C reaches this process only, which then ends the nodes in order.
                 start_new_session=True,
             )
-        return RunningNode(plan.node_id, f"http://{plan.ip}:{plan.port}", process, console)
+        return RunningNode(plan.node_id, plan.url, process, console)
 
     def code_folder(self, node_id: str) -> Path:  # noqa: ARG002
         """Where the node's program lies; to be replaced where nodes run different releases."""
@@ -150,13 +150,13 @@ class Cluster:
     def _ask(self, path: str) -> dict[str, Any]:
         gateway = self.config.gateway
         headers = {"Authorization": f"Bearer {gateway.api_key}"} if gateway.api_key else {}
-        with requests.Session() as session:
-            # Neither a proxy nor ~/.netrc of the operator's environment is meant for our own gateway.
-            session.trust_env = False
-            answer = session.get(f"http://{gateway.ip}:{gateway.port}{path}", headers=headers, timeout=5)
-        answer.raise_for_status()
-        state: dict[str, Any] = answer.json()
-        return state
+        # Its certificate may name another host than the address that is asked here.
+        pool = HttpPool(tls=only_context(TlsFiles.of_gateway(self.config.home, gateway)))
+        try:
+            with pool.call("GET", self.config.gateway_url() + path, timeout_seconds=5.0, headers=headers) as answer:
+                return answer.json()
+        finally:
+            pool.close()
 
 
 def kill_node(node: RunningNode) -> None:
@@ -209,7 +209,7 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print("\nStopping ...", flush=True)
         return 0
-    except LaunchError as error:
+    except (LaunchError, CannotStart) as error:
         print(f"The cluster cannot be started: {error}", file=sys.stderr)
         return 1
     finally:
@@ -220,10 +220,11 @@ def main(arguments: Sequence[str]) -> int:
 
 def _plans(config: Config) -> Iterator[_Plan]:
     for node in config.masters.values():
-        yield _Plan(node.node_id, node.ip, node.port, ("-m", "master_node.master", node.node_id))
+        yield _Plan(node.node_id, node.ip, node.port, node.url, ("-m", "master_node.master", node.node_id))
     for node in config.workers.values():
-        yield _Plan(node.node_id, node.ip, node.port, ("-m", "storage.worker", node.node_id))
-    yield _Plan("gateway", config.gateway.ip, config.gateway.port, ("-m", "api_gateway.gateway"))
+        yield _Plan(node.node_id, node.ip, node.port, node.url, ("-m", "storage.worker", node.node_id))
+    gateway = config.gateway
+    yield _Plan("gateway", gateway.ip, gateway.port, config.gateway_url(), ("-m", "api_gateway.gateway"))
 
 
 def _is_local(host: str) -> bool:
@@ -263,9 +264,8 @@ def _missing(state: dict[str, Any]) -> str:
 def _print_ready(cluster: Cluster, state: dict[str, Any]) -> None:
     for node in cluster.nodes:
         print(f"  {node.node_id:<10} pid {node.process.pid:<8} {node.url}")
-    gateway = cluster.config.gateway
-    print(f"Leader: {state['leader']}. Logs: {cluster.config.home / 'logs'}")
-    print(f"The cluster is ready: http://{gateway.ip}:{gateway.port}/  (Ctrl-C stops it)", flush=True)
+    print(f"Leader: {state['leader']}. Logs: {cluster.config.log_dir('')}")
+    print(f"The cluster is ready: {cluster.config.gateway_url()}/  (Ctrl-C stops it)", flush=True)
 
 
 def _report_ended(cluster: Cluster) -> None:

@@ -207,6 +207,10 @@ class MasterClient:
         """How far the last check is, and what it found."""
         return self._call("GET", "/fsck")
 
+    def is_alive(self, url: str) -> bool:
+        """Whether the master at `url` answers within a second."""
+        return self.release_of(url) is not None
+
     def release_of(self, url: str) -> str | None:
         """Which release the master at `url` runs, "" for one that does not say; None where it does not answer in time.
 
@@ -219,6 +223,13 @@ class MasterClient:
         except DFSError:
             return None
         return str(answer.get("version", ""))
+
+    def is_ready(self, url: str) -> bool:
+        """Whether the master at `url` says within a second that it has what it depends on."""
+        try:
+            return self._pool.call_json("GET", f"{url}/ready", timeout_seconds=1.0).get("status") == "ready"
+        except DFSError:
+            return False
 
     def _call(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         """Ask the masters in turn, starting with the one that answered last, until one does or time is up."""

@@ -47,6 +47,13 @@ class ClusterSettings:
         is_secret=True,
         is_file_key=False,
     )
+    secret_previous: str = setting(
+        "",
+        "the secret before, accepted besides while the services are restarted with a new one",
+        variable="DFS_CLUSTER_SECRET_PREVIOUS",
+        is_secret=True,
+        is_file_key=False,
+    )
     mongo_uri: str = setting(
         "",
         "MongoDB for the masters' metadata; empty: SQLite under databases/",
@@ -54,6 +61,13 @@ class ClusterSettings:
         is_secret=True,
     )
     mongo_database: str = setting("dfs", "name of the MongoDB database", variable="MONGO_DATABASE")
+    metrics_token: str = setting(
+        "",
+        "bearer token with which /metrics may be read; empty: masters and workers show it to their own machine only",
+        variable="DFS_METRICS_TOKEN",
+        is_secret=True,
+        is_file_key=False,
+    )
     chunk_size_bytes: int = setting(
         4 * MIB,
         "size of a chunk; for new versions only",
@@ -76,11 +90,32 @@ class ClusterSettings:
         choices=("auto", "gunicorn", "standalone"),
         variable="DFS_SERVER",
     )
+    tls_certificate: str = setting(
+        "", "certificate of this host's masters and workers (PEM, relative to DFS_HOME); empty: no TLS between services"
+    )
+    tls_key: str = setting("", "its private key (PEM)")
+    tls_ca: str = setting(
+        "",
+        "certificates (PEM) that those of the other services must come from, as client and as server (mutual TLS);"
+        " empty: servers must be trusted by the system, clients need no certificate",
+    )
     silence_seconds: float = setting(
         60.0, "a client that neither sends nor takes anything for this long is cut off", minimum=1.0
     )
+    head_seconds: float = setting(
+        30.0, "time in which the head of a request must have come, and TLS be agreed on", minimum=0.1, maximum=3600.0
+    )
+    least_bytes_per_second: int = setting(
+        128,
+        "a client that, waited for, sends or takes less over silence_seconds is cut off; 0: silence alone counts",
+        minimum=0,
+        maximum=2**30,
+    )
     log_level: str = setting(
         "INFO", "least level that is logged", choices=("DEBUG", "INFO", "WARNING", "ERROR"), variable="DFS_LOG_LEVEL"
+    )
+    log_dir: str = setting(
+        "", "folder below which each node has its own for its logs; empty: logs/ under DFS_HOME", variable="DFS_LOG_DIR"
     )
     log_max_bytes: int = setting(
         10 * MIB, "size at which a log file is rotated", minimum=4096, variable="DFS_LOG_MAX_BYTES"
@@ -102,8 +137,21 @@ class GatewaySettings:
         is_secret=True,
         is_file_key=False,
     )
+    tls_certificate: str = setting(
+        "", "the gateway's certificate (PEM, relative to DFS_HOME), with which it speaks TLS; empty: plain HTTP"
+    )
+    tls_key: str = setting("", "its private key (PEM)")
     max_connections: int = setting(
         1024, "connections served at once, each by a thread; more wait, then get 503", minimum=8, maximum=20000
+    )
+    max_uploads: int = setting(
+        768,
+        "requests with files received at once; more wait for gateway.buffer_wait_seconds, then get 503",
+        minimum=1,
+        maximum=20000,
+    )
+    max_file_bytes: int = setting(
+        0, "size of the largest file; a larger one gets 413; 0: as large as there is room", minimum=0, maximum=2**60
     )
     buffer_count: int = setting(
         32, "chunk buffers of all transfers together; bounds the gateway's memory", minimum=4, maximum=4096
@@ -122,6 +170,12 @@ class GatewaySettings:
     avoid_seconds: float = setting(10.0, "how long a worker that failed a call is asked last", minimum=0.0)
     master_deadline_seconds: float = setting(15.0, "time in which some master must answer", minimum=0.5)
     master_timeout_seconds: float = setting(3.0, "silence after which the next master is asked", minimum=0.1)
+    drain_seconds: float = setting(
+        120.0,
+        "how long transfers may go on in a gateway process that another one replaces under systemd",
+        minimum=0.0,
+        maximum=3500.0,
+    )
     max_files_per_request: int = setting(100, "files in one form", minimum=1, maximum=10000)
 
 
@@ -239,6 +293,9 @@ EXTRA_VARIABLES = {
     "DFS_HOME": "folder of config.json, .env, databases/, logs/, storage/; environment only; default: the project's",
     "DFS_MASTERS": "the masters as name=ip:port,...; default: those of config.json",
     "DFS_WORKERS": "the workers as name=ip:port,...; default: those of config.json",
+    "DFS_URL": "the gateway that the command line calls; environment only; default: http://127.0.0.1:5000",
+    "DFS_KEY": "the key that the command line shows; environment only; default: the text of ~/.config/dfs/key",
+    "DFS_CA": "certificates that the command line trusts, a file; environment only; default: the system's",
 }
 
 

@@ -7,11 +7,12 @@ turns at the interpreter's lock. Linux keeps the time itself (socket(7), SO_RCVT
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 import sys
 
 _TIME_BYTES = struct.calcsize("ll")
-_IS_KEPT_BY_KERNEL = sys.platform.startswith("linux")
+_IS_LINUX = sys.platform.startswith("linux")
 
 
 class SilenceLimits:
@@ -23,21 +24,23 @@ class SilenceLimits:
     def __init__(self, sock: socket.socket, receive_seconds: float, send_seconds: float) -> None:
         self._sock = sock
         self._seconds: dict[int, float] = {}
-        if _IS_KEPT_BY_KERNEL:
+        # Under TLS a receive would begin anew whenever the kernel ends it.
+        self._is_kept_by_kernel = _IS_LINUX and not isinstance(sock, ssl.SSLSocket)
+        if self._is_kept_by_kernel:
             sock.settimeout(None)
         self.set_send(send_seconds)
         self.set_receive(receive_seconds)
 
     def set_receive(self, seconds: float) -> None:
         """How long a receive waits for the first byte."""
-        if not _IS_KEPT_BY_KERNEL:
+        if not self._is_kept_by_kernel:
             self._sock.settimeout(seconds)
         elif self._seconds.get(socket.SO_RCVTIMEO) != seconds:
             self._set(socket.SO_RCVTIMEO, seconds)
 
     def set_send(self, seconds: float) -> None:
-        """How long a send waits for room; elsewhere than on Linux the limit for receiving counts."""
-        if _IS_KEPT_BY_KERNEL and self._seconds.get(socket.SO_SNDTIMEO) != seconds:
+        """How long a send waits for room; elsewhere than on Linux, and under TLS, the limit for receiving counts."""
+        if self._is_kept_by_kernel and self._seconds.get(socket.SO_SNDTIMEO) != seconds:
             self._set(socket.SO_SNDTIMEO, seconds)
 
     def _set(self, option: int, seconds: float) -> None:

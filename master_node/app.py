@@ -10,10 +10,11 @@ from flask import Flask
 
 from common.auth import ClusterSecret
 from common.calls import Answer, Call, json_answer
-from common.edge import Edge, internal_guard
+from common.edge import Edge, internal_edge
 from common.errors import InvalidRequest, VersionUnknown
 from common.logs import EventLog
 from common.master_client import Located, MapPart
+from common.monitoring import Monitoring
 from common.records import Checksum, StoredChunk, is_version_id, take, take_objects
 from master_node.catalog import MAX_CHUNK_PAGE, Catalog, Expected, read_level
 from master_node.cluster_routes import ClusterServices, add_cluster_routes
@@ -37,10 +38,16 @@ class MasterServices:
     cluster: ClusterServices
 
 
-def create_app(node_id: str, services: MasterServices, secret: ClusterSecret, log: EventLog) -> Flask:
+def create_app(
+    node_id: str,
+    services: MasterServices,
+    secret: ClusterSecret,
+    log: EventLog,
+    monitoring: Monitoring | None = None,
+) -> Flask:
     """Everything a master answers; nothing is started."""
     app = Flask(node_id)
-    edge = Edge(app, log, internal_guard(secret))
+    edge = internal_edge(app, log, secret, monitoring)
     _add_upload_routes(edge, services, log)
     _add_file_routes(edge, services)
     add_quota_routes(edge, services.ledger)

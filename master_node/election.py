@@ -8,6 +8,9 @@ Renewing and taking over are each one conditional write.
 
 The cluster clock is the sum of all time that somebody led, in seconds. The leader adds its own monotonic time at each
 renewal; time without a leader does not count. Retention is measured on it, so no wall clock can shorten it.
+
+A leader that is stopped on purpose resigns: it leaves a lease of the next epoch that nobody holds, which the first
+master to see it takes over without waiting.
 """
 
 from __future__ import annotations
@@ -16,9 +19,11 @@ import threading
 from dataclasses import dataclass
 
 from common.clock import Clock
+from common.metrics import Count
 from master_node.model import Lease
 from master_node.store.base import MetadataStore
 
+NOBODY = ""
 _LEADING_SHARE = 0.8
 
 
@@ -44,9 +49,17 @@ class Election:
         self._seen_at = clock.monotonic()
         self._looked_at = float("-inf")
         self._outranked = 0
+        self._has_resigned = False
         self._leads_until = float("-inf")
         # The cluster clock at this master's last acknowledged renewal, and its own clock then.
         self._renewed_clock, self._renewed_at = 0.0, 0.0
+        self.changes = Count()
+
+    @property
+    def unseen_seconds(self) -> float:
+        """For how long the lease has not been read, by this master's own clock."""
+        with self._lock:
+            return self._clock.monotonic() - self._looked_at
 
     def step(self) -> None:
         """Read the lease, then renew it, take it over, or wait. To be called several times per `lease_seconds`.
@@ -57,13 +70,30 @@ class Election:
         # Dated after the read: a slow one must not make another's lease look older than it is.
         now = self._clock.monotonic()
         self._observe(lease, now, is_authoritative=True)
+        if self._has_resigned:
+            return
         if lease is None:
             self._try(None, Lease(self._master_id, 1, 0, 0.0), now)
         elif lease.holder == self._master_id and self.leading_epoch() is not None:
             self._try(lease, self._renewed(lease, now), now)
-        elif now - self._seen_at >= self._lease_seconds:
+        elif lease.holder == NOBODY or now - self._seen_at >= self._lease_seconds:
             epoch = max(lease.epoch, self._outranked) + 1
             self._try(lease, Lease(self._master_id, epoch, 0, lease.clock_seconds), now)
+
+    def resign(self) -> None:
+        """Leave the lease to whoever sees it first, and take part no more: this master is being stopped.
+
+        What was done as leader is to have ended. A renewal that is under way may win; then the lease runs out.
+        Raises MetadataUnavailable.
+        """
+        self._has_resigned = True
+        if not self.leads():
+            return
+        self._leads_until = float("-inf")
+        lease = self._store.read_lease()
+        if lease is not None and lease.holder == self._master_id:
+            clock_seconds = self._renewed(lease, self._clock.monotonic()).clock_seconds
+            self._store.swap_lease(lease, Lease(NOBODY, max(lease.epoch, self._outranked) + 1, 0, clock_seconds))
 
     def leading_epoch(self) -> int | None:
         """The epoch in which this master may act as leader at this moment; None when it may not."""
@@ -89,7 +119,7 @@ class Election:
             lease, age = self._seen, self._clock.monotonic() - self._seen_at
         if lease is None:
             return Leadership(None, 0, False)
-        leader = lease.holder if age < 2 * self._lease_seconds else None
+        leader = (lease.holder or None) if age < 2 * self._lease_seconds else None
         return Leadership(leader, lease.epoch, self.leads())
 
     def seen_clock_seconds(self) -> float:
@@ -119,6 +149,8 @@ class Election:
         with self._lock:
             self._looked_at = max(self._looked_at, now)
             if lease != self._seen and (is_authoritative or _is_later(lease, self._seen)):
+                if lease is not None and self._seen is not None and lease.epoch != self._seen.epoch:
+                    self.changes.add()
                 self._seen, self._seen_at = lease, now
 
     def _renewed(self, lease: Lease, now: float) -> Lease:

@@ -22,7 +22,7 @@ from master_node.store.base import MetadataStore
 IDLE, WORKING, WAITING, FAILED = "idle", "busy", "waiting", "failed"
 STATUS_SECONDS = 2.0
 # How long a job pauses at most that could do nothing, or that failed; twice as long each time until then.
-MAX_WAITING_SECONDS = 30.0
+MAX_WAITING_SECONDS = 10.0
 MAX_FAILED_SECONDS = 5.0
 
 
@@ -58,6 +58,7 @@ class JobStatus:
     state: str = IDLE
     progress: Mapping[str, Any] = field(default_factory=dict)
     units_done: int = 0
+    failures: int = 0
     last_error: str = ""
     last_error_at: str = ""
     updated_at: str = ""
@@ -68,6 +69,7 @@ class JobStatus:
             "state": self.state,
             "progress": dict(self.progress),
             "units_done": self.units_done,
+            "failures": self.failures,
             "last_error": self.last_error,
             "last_error_at": self.last_error_at,
             "updated_at": self.updated_at,
@@ -205,5 +207,6 @@ class _Loop:
 
     def _fail(self, error: str) -> None:
         self._log.warning("job_failed", job=self.name, error=error)
-        self._status = replace(self._status, last_error=error, last_error_at=self._clock.timestamp())
+        failures = self._status.failures + 1
+        self._status = replace(self._status, failures=failures, last_error=error, last_error_at=self._clock.timestamp())
         self._rest(FAILED, min(2 * self._pause_seconds, MAX_FAILED_SECONDS))

@@ -13,11 +13,10 @@ import json
 import sys
 from collections.abc import Sequence
 
-from common.auth import ClusterSecret
 from common.clock import Clock, SystemClock
 from common.config import Config
 from common.entry import load_or_explain
-from common.errors import DFSError
+from common.errors import CannotStart, DFSError
 from common.http import HttpPool
 from common.worker_client import WorkerClient
 from master_node.recovery.disks import Disks
@@ -57,8 +56,8 @@ def main(arguments: Sequence[str]) -> int:
             return _end(store, clock) if options.end else rebuild(config, store, options, clock)
         finally:
             store.close()
-    except DFSError as error:
-        print(f"The rebuild is not over: {error.detail}", file=sys.stderr)
+    except (DFSError, CannotStart) as error:
+        print(f"The rebuild is not over: {error}", file=sys.stderr)
         return FAILED
 
 
@@ -71,7 +70,7 @@ def rebuild(config: Config, store: MetadataStore, options: argparse.Namespace, c
     if unknown := set(options.without) - set(config.workers):
         print(f"No such worker: {', '.join(sorted(unknown))}", file=sys.stderr)
         return FAILED
-    pool = HttpPool(ClusterSecret(config.cluster.secret).headers())
+    pool = HttpPool.of(config)
     try:
         urls = {name: node.url for name, node in config.workers.items() if name not in options.without}
         disks = Disks(WorkerClient(pool, timeout_seconds=WORKER_TIMEOUT_SECONDS), urls)

@@ -13,11 +13,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from common.auth import ClusterSecret
 from common.clock import Clock, SystemClock
 from common.config import Config
 from common.entry import load_or_explain
-from common.errors import DFSError, MetadataUnavailable
+from common.errors import CannotStart, DFSError, MetadataUnavailable
 from common.http import HttpPool
 from master_node.model import Lease
 from master_node.recovery import mongo_tools
@@ -63,7 +62,7 @@ def main(arguments: Sequence[str]) -> int:
         return FAILED
     try:
         return restore(config, options, SystemClock())
-    except (DFSError, BackupUnusable, MasterRuns, OSError) as error:
+    except (DFSError, CannotStart, BackupUnusable, MasterRuns, OSError) as error:
         print(f"Not restored: {error}", file=sys.stderr)
         return FAILED
 
@@ -105,7 +104,7 @@ def begin_recovery(store: MetadataStore, backup_made_at: str, clock: Clock) -> N
 
 def require_no_master(config: Config, clock: Clock) -> None:
     """Raise MasterRuns where a master answers, or the lease is being renewed by one that cannot be reached."""
-    pool = HttpPool(ClusterSecret(config.cluster.secret).headers())
+    pool = HttpPool.of(config)
     try:
         for name, url in config.master_urls().items():
             if _answers(pool, f"{url}/health"):

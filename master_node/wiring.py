@@ -7,6 +7,7 @@ import random
 from common.auth import ClusterSecret
 from common.clock import SystemClock
 from common.config import Config, load_config
+from common.errors import DFSError
 from common.http import HttpPool
 from common.logs import open_log
 from common.serving import Service
@@ -27,6 +28,7 @@ from master_node.job_board import JobBoard, RequestedFsck
 from master_node.jobs import Job, JobRunner
 from master_node.lost import Strike
 from master_node.membership import Membership
+from master_node.metrics import monitor_master
 from master_node.quotas.ledger import Ledger
 from master_node.quotas.recount import RecountQuotas
 from master_node.rebalance import Rebalance
@@ -37,6 +39,7 @@ from master_node.report import ClusterReport
 from master_node.roster import Roster
 from master_node.store.base import MetadataStore
 from master_node.store.sqlite import SqliteStore
+from master_node.store.timed import Operations, timed
 from master_node.trim import Trim
 from master_node.uploads import Uploads
 from master_node.watch import Watch
@@ -51,9 +54,10 @@ def build_master(config: Config, master_id: str) -> Service:
         raise KeyError(master_id)
     clock, rng = SystemClock(), random.Random()
     log = open_log(master_id, config.log_dir(master_id), "master.log", config.cluster, clock)
-    secret = ClusterSecret(config.cluster.secret)
-    pool = HttpPool(secret.headers())
-    store = open_store(config)
+    secret = ClusterSecret.of(config.cluster)
+    pool = HttpPool.of(config)
+    operations = Operations()
+    store = timed(open_store(config), operations)
     settings = config.master
     election = Election(master_id, store, clock, settings.lease_seconds)
     roster = Roster(config, lambda: load_config(config.home), log)
@@ -120,11 +124,26 @@ def build_master(config: Config, master_id: str) -> Service:
         runner.stop()
         copier.stop()
         watch.stop()
+        try:
+            election.resign()
+        except DFSError as error:
+            log.warning("lease_not_given_back", error=error.detail)
         pool.close()
         store.close()
         log.info("stopped")
 
-    app = create_app(master_id, services, secret, log)
+    monitoring = monitor_master(
+        store,
+        operations,
+        election,
+        membership,
+        roster.worker_ids,
+        runner,
+        clock,
+        lease_seconds=settings.lease_seconds,
+        token=config.cluster.metrics_token,
+    )
+    app = create_app(master_id, services, secret, log, monitoring)
     return Service(master_id, app, log, start, stop)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from flask import Flask
 
 from common.auth import ClusterSecret
-from common.edge import Edge, internal_guard
+from common.edge import internal_edge
 from common.logs import EventLog
+from common.monitoring import Monitoring
 from storage.chunk_store import ChunkStore
 from storage.copying import ReplicaCopier
 from storage.epoch import EpochGate
@@ -24,10 +25,11 @@ def create_app(
     reports: BadReplicaReports,
     secret: ClusterSecret,
     log: EventLog,
+    monitoring: Monitoring | None = None,
 ) -> Flask:
     """Everything the worker answers; nothing is started."""
     app = Flask(node_id)
-    edge = Edge(app, log, internal_guard(secret))
+    edge = internal_edge(app, log, secret, monitoring)
     add_chunk_routes(edge, store, reports, log)
     add_inventory_routes(edge, store)
     add_order_routes(edge, store, epochs, copier, log)

@@ -19,6 +19,7 @@ from common.durable import StagedFile, sync_directory
 from common.errors import ChunkConflict, ChunkCorrupt, ChunkMissing, DiskFull
 from common.ranges import ByteRange
 from common.worker_client import DescribedChunk, HeldChunk
+from storage.chunk_counts import ChunkCounts
 from storage.chunk_file import ALIGNMENT, ChunkFile, ChunkHeader, file_size
 from storage.disk_errors import disk_errors, unreadable_is_corrupt
 from storage.folders import ChunkFolders, is_unfinished
@@ -68,6 +69,7 @@ class ChunkStore:
         written at once, each through a buffer of WINDOW_BYTES. on_damage: told of each chunk found damaged, by then in
         quarantine.
         """
+        self.counts = ChunkCounts()
         self._folders = ChunkFolders(root)
         self._quarantine = Quarantine(root / "quarantine")
         self._reserve_bytes = reserve_bytes
@@ -149,6 +151,7 @@ class ChunkStore:
                 if replaced is not None:
                     self._count(-replaced, -1)
             staged.settle()
+        self.counts.written.add()
 
     def open(self, chunk_id: str, *, is_direct: bool = False) -> tuple[ChunkFile, ChunkHeader]:
         """The open file, which the caller closes, and what it says of itself.
@@ -178,6 +181,7 @@ class ChunkStore:
 
         Ends early where the disk does, which the reader notices by the missing bytes; the chunk is then verified.
         """
+        self.counts.read.add()
         if span.length <= SMALL_READ_BYTES:
             yield from self._read_pieces(chunk_id, file, span, memoryview(bytearray(span.length)))
             return
@@ -288,6 +292,16 @@ class ChunkStore:
                 sync_directory(Path(folder))
         return deleted
 
+    @property
+    def quarantined_bytes(self) -> int:
+        return self._quarantine.used_bytes
+
+    def is_writable(self) -> bool:
+        """Whether a chunk could be written now: the disk is there, takes writes and has room above the reserve."""
+        with disk_errors():
+            self._folders.require_present()
+            return os.access(self._folders.parent, os.W_OK) and self.usage().free_bytes > 0
+
     def usage(self) -> Usage:
         """How full the store is now."""
         free_on_disk = shutil.disk_usage(self._folders.parent).free
@@ -340,6 +354,7 @@ class ChunkStore:
                 return
             self._quarantine.settle()
             sync_directory(os.path.dirname(path))
+        self.counts.corrupt.add()
         self._on_damage(chunk_id)
 
     def _set_aside(self, chunk_id: str, path: str, expected: tuple[int, int] | None = None) -> bool:

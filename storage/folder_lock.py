@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import IO
 
 from common.durable import write_durably
 from common.errors import CannotStart
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
+from common.file_lock import try_lock
 
 
 class FolderLock:
@@ -27,13 +22,8 @@ class FolderLock:
         """Raise CannotStart when the folder is another worker's or in use."""
         self._folder.mkdir(parents=True, exist_ok=True)
         self._file = open(self._folder / "lock", "a", encoding="ascii")  # noqa: SIM115 - held until release
-        try:
-            if sys.platform == "win32":
-                msvcrt.locking(self._file.fileno(), msvcrt.LK_NBLCK, 1)
-            else:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise CannotStart(f"another process uses the folder {self._folder}") from None
+        if not try_lock(self._file):
+            raise CannotStart(f"another process uses the folder {self._folder}")
         owner_file = self._folder / "worker_id"
         if not owner_file.exists():
             write_durably(owner_file, self._worker_id.encode("ascii"))

@@ -44,9 +44,15 @@ class HeartbeatSender:
         self._incarnation = secrets.token_hex(8)
         self._is_disk_fit = True
         self._is_heard = True
+        self._was_ever_heard = False
         self._is_leaving = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeats", daemon=True)
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether a master has answered the last heartbeat."""
+        return self._is_heard and self._was_ever_heard
 
     def start(self) -> None:
         self._thread.start()
@@ -119,7 +125,7 @@ class HeartbeatSender:
         else:
             if not self._is_heard:
                 self._log.info("heartbeat_heard_again")
-            self._is_heard = True
+            self._is_heard = self._was_ever_heard = True
 
     def _say_goodbye(self) -> None:
         try:

@@ -103,6 +103,16 @@ class Scrubber:
         if self._looked_at and self._bytes_per_second:
             self._save()
 
+    @property
+    def period_seconds(self) -> float:
+        """The time in which a round is to be done."""
+        return self._period_seconds
+
+    @property
+    def elapsed_seconds(self) -> float:
+        """For how long this worker has run since the round began."""
+        return self._place.elapsed_seconds
+
     def status(self) -> dict[str, Any]:
         """How far it is, for people."""
         place = self._place

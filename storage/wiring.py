@@ -17,6 +17,7 @@ from storage.copying import ReplicaCopier
 from storage.epoch import EpochGate
 from storage.folder_lock import FolderLock
 from storage.heartbeats import HeartbeatSender, Reported
+from storage.metrics import monitor_worker
 from storage.reports import BadReplicaReports
 from storage.scrub import Scrubber
 
@@ -35,8 +36,8 @@ def build_worker(config: Config, worker_id: str) -> Service:
     node = config.workers[worker_id]
     log = open_log(worker_id, config.log_dir(worker_id), "worker.log", config.cluster, clock)
     data_dir = config.data_dir(worker_id)
-    secret = ClusterSecret(config.cluster.secret)
-    pool = HttpPool(secret.headers())
+    secret = ClusterSecret.of(config.cluster)
+    pool = HttpPool.of(config)
     masters = MasterClient(
         pool,
         list(config.master_urls().values()),
@@ -93,7 +94,15 @@ def build_worker(config: Config, worker_id: str) -> Service:
         folder.release()
         log.info("stopped")
 
-    app = create_app(worker_id, store, epochs, copier, reports, secret, log)
+    monitoring = monitor_worker(
+        store,
+        heartbeats,
+        scrubber,
+        clock,
+        reserve_bytes=config.worker.reserve_bytes,
+        token=config.cluster.metrics_token,
+    )
+    app = create_app(worker_id, store, epochs, copier, reports, secret, log, monitoring)
     return Service(worker_id, app, log, start, stop, leave=heartbeats.leave)
 
 

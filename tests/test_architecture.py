@@ -24,6 +24,7 @@ FLASK_MODULES = {
     "master_node/app.py",
     "storage/app.py",
 }
+REQUESTS_MODULES = {"common/launcher.py", "common/cli/gateway.py"}
 ENTRY_POINTS = {"api_gateway/wiring.py", "master_node/wiring.py", "storage/wiring.py"}
 ENVIRONMENT = {"os.environ", "os.environb", "os.getenv", "os.getenvb", "os.putenv", "os.unsetenv"}
 WALL_CLOCK = {
@@ -127,8 +128,21 @@ def only_one_module_syncs_and_renames(module: Module) -> set[str]:
     return set() if module.path == "common/durable.py" else _uses(module, {*DURABLE, PATH_RENAME})
 
 
-def only_the_launcher_uses_requests(module: Module) -> set[str]:
-    return set() if module.path == "common/launcher.py" else {n for n in module.imports if _top(n) == "requests"}
+def only_the_launcher_and_the_command_line_use_requests(module: Module) -> set[str]:
+    if module.path in REQUESTS_MODULES:
+        return set()
+    return {name for name in module.imports if _top(name) == "requests"}
+
+
+def the_command_line_is_a_client_only(module: Module) -> set[str]:
+    """It knows the gateway's REST and nothing of how the services are made; no service knows it."""
+    if not module.path.startswith("common/cli/"):
+        return {name for name in module.imports if name.startswith("common.cli")}
+    allowed = (
+        "common.cli.",
+        *(f"common.{name}." for name in ("clock", "durable", "environment", "errors", "file_lock", "paths")),
+    )
+    return {name for name in module.imports if _top(name) in PACKAGES and not name.startswith(allowed)}
 
 
 def service_modules_do_not_import_routes_or_app(module: Module) -> set[str]:
@@ -154,7 +168,8 @@ RULES: tuple[Callable[[Module], set[str]], ...] = (
     only_one_module_reads_the_environment,
     only_one_module_reads_the_wall_clock,
     only_one_module_syncs_and_renames,
-    only_the_launcher_uses_requests,
+    only_the_launcher_and_the_command_line_use_requests,
+    the_command_line_is_a_client_only,
     service_modules_do_not_import_routes_or_app,
     stores_import_neither_jobs_nor_clients,
 )
@@ -190,7 +205,7 @@ def test_the_check_sees_every_module() -> None:
     paths = {module.path for module in all_modules()}
     assert {path.partition("/")[0] for path in paths} == set(PACKAGES)
     assert paths >= FLASK_MODULES | ENTRY_POINTS
-    assert paths >= {"common/environment.py", "common/clock.py", "common/durable.py", "common/launcher.py"}
+    assert paths >= {"common/environment.py", "common/clock.py", "common/durable.py", *REQUESTS_MODULES}
     assert paths >= {f"storage/worker_{n}/worker{n}.py" for n in range(1, 6)}
 
 
@@ -212,7 +227,10 @@ def test_the_check_sees_every_module() -> None:
         (only_one_module_syncs_and_renames, "storage/epoch.py", "from os import replace\nreplace('a', 'b')"),
         (only_one_module_syncs_and_renames, "storage/epoch.py", "def f(path):\n    path.with_suffix('').rename(path)"),
         (only_one_module_syncs_and_renames, "storage/epoch.py", "def f(path, new):\n    path.replace(new)"),
-        (only_the_launcher_uses_requests, "api_gateway/gateway.py", "import requests"),
+        (only_the_launcher_and_the_command_line_use_requests, "api_gateway/gateway.py", "import requests"),
+        (the_command_line_is_a_client_only, "common/cli/get.py", "from common.config import load_config"),
+        (the_command_line_is_a_client_only, "common/cli/get.py", "from common.http import HttpPool"),
+        (the_command_line_is_a_client_only, "storage/worker.py", "from common.cli.gateway import Gateway"),
         (service_modules_do_not_import_routes_or_app, "storage/chunk_store.py", "from storage.app import create_app"),
         (service_modules_do_not_import_routes_or_app, "api_gateway/uploads.py", "from api_gateway import routes"),
         (stores_import_neither_jobs_nor_clients, "master_node/store/sqlite.py", "import master_node.garbage"),

@@ -11,6 +11,7 @@ from api_gateway.routes.answers import is_html_form
 from common.calls import Answer, Call, problem_answer
 from common.errors import DFSError
 from common.master_client import MasterClient
+from common.security_headers import PAGE_HEADERS
 
 PAGE_LIMIT = 100
 _HEADERS = {
@@ -21,6 +22,7 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
+    **PAGE_HEADERS,
 }
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import select
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from common.clock import SystemClock
-from common.server.connection import Connection, WSGIApp
+from common.server.connection import HEAD_SECONDS, Connection, WSGIApp
 from common.server.date import HttpDate
 from common.server.refusals import Refusals
 
@@ -37,16 +38,28 @@ class Acceptor:
         max_connections: int,
         silence_seconds: float,
         report: Callable[[str], None],
+        tls: ssl.SSLContext | None = None,
+        head_seconds: float = HEAD_SECONDS,
+        least_bytes_per_second: int = 0,
     ) -> None:
-        """report: is called within an except block for what no one caught, with what was being done."""
-        self._app = app
+        """report: is called within an except block for what no one caught, with what was being done.
+
+        tls: with which connections begin. head_seconds, least_bytes_per_second: as for a Connection.
+        """
+        self._date = HttpDate(SystemClock())
+
+        def make(sock: socket.socket, client: Any) -> Connection:
+            now = self._date.now
+            return Connection(
+                sock, client, app, silence_seconds, report, now, tls, head_seconds, least_bytes_per_second
+            )
+
+        self._make = make
         self._max_connections = max_connections
-        self._silence_seconds = silence_seconds
         self._report = report
         self._changed = threading.Condition()  # its lock is reentrant
         self._connections: dict[Connection, None] = {}
         self._refusals = Refusals()
-        self._date = HttpDate(SystemClock())
 
     def run(self, listeners: Sequence[socket.socket], wakers: Sequence[int], is_wanted: Callable[[], bool]) -> None:
         """Take connections until `is_wanted` says no; it is asked every few seconds."""
@@ -60,12 +73,18 @@ class Acceptor:
                     self._accept(listener)
             self._refusals.close_due()
 
-    def stop(self, seconds: float) -> None:
-        """Let requests under way finish within `seconds`, then break them off."""
-        give_up_at = time.monotonic() + seconds
+    def stop(self, seconds: float, *, idle_seconds: float = 0.0) -> None:
+        """Let requests under way finish within `seconds`, then break them off.
+
+        idle_seconds: how long idle connections are kept, for one request more each, whose answer says that it is the
+        last. Their clients never see a request fail because its connection was closed while it was sent.
+        """
+        started = time.monotonic()
+        give_up_at = started + seconds
         while (connections := self._snapshot()) and (left := give_up_at - time.monotonic()) > 0:
+            is_idle_kept = time.monotonic() < started + idle_seconds
             for connection in connections:
-                connection.stop()
+                connection.stop(is_idle_kept=is_idle_kept)
             with self._changed:
                 self._changed.wait_for(lambda: not self._connections, timeout=min(left, 0.2))
         for connection in self._snapshot():
@@ -123,7 +142,7 @@ class Acceptor:
 
     def _start(self, sock: socket.socket, client: Any) -> None:
         try:
-            connection = Connection(sock, client, self._app, self._silence_seconds, self._report, self._date.now)
+            connection = self._make(sock, client)
         except OSError:
             sock.close()
             return

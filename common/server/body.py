@@ -7,10 +7,12 @@ longer than the time set for the connection is one that broke off.
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable
 
 from common.bulk import receive_into
 from common.errors import IncompleteBody, InvalidRequest
+from common.server.pace import Pace, TooSlow
 from common.wire import parse_chunk_size
 
 _MAX_LINE_BYTES = 4096
@@ -64,8 +66,15 @@ class ConnectionReader:
 class RequestBody:
     """The body of one request, as WSGI's `wsgi.input`, plus `readinto`."""
 
-    def __init__(self, reader: ConnectionReader, length: int | None, before_first_read: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        reader: ConnectionReader,
+        length: int | None,
+        before_first_read: Callable[[], None],
+        pace: Pace | None = None,
+    ) -> None:
         """length: in bytes; None: chunked transfer coding. before_first_read: says "100 Continue" where it is due."""
+        self._pace = pace
         self._reader = reader
         self._is_chunked = length is None
         self._left = length or 0
@@ -89,18 +98,22 @@ class RequestBody:
         if before is not None:
             before()
         try:
+            started = time.monotonic()
             if self._is_chunked and not self._left and not self._next_chunk():
                 return 0
             count = self._reader.receive_into(view[: self._left] if len(view) > self._left else view)
             if not count:
                 raise EOFError
+            if self._pace is not None:
+                self._pace.note(started, count)
             self._left -= count
             self._read_bytes += count
             if not self._left:
                 self._end_of_piece()
         except (OSError, EOFError) as error:
             self._is_broken = True
-            raise IncompleteBody(f"the body broke off after {self._read_bytes} bytes") from error
+            reason = f": {error}" if isinstance(error, TooSlow) else ""
+            raise IncompleteBody(f"the body broke off after {self._read_bytes} bytes{reason}") from error
         except ValueError as error:
             self._is_broken = True
             raise InvalidRequest(f"the body's transfer coding is malformed: {error}") from error

@@ -11,6 +11,7 @@ import contextlib
 import json
 import re
 import socket
+import ssl
 import struct
 import sys
 import threading
@@ -20,9 +21,12 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from common.security_headers import IN_THE_CLEAR, OVER_TLS, SecurityHeaders
 from common.server.body import ConnectionReader, RequestBody
 from common.server.head import Refused, RequestHead, parse_head
-from common.silence import SilenceLimits
+from common.server.pace import Pace
+from common.silence import SilenceLimits, peek
+from common.tls import begin_tls, receive_raw
 
 KEEP_ALIVE_SECONDS = 75.0
 HEAD_SECONDS = 30.0
@@ -55,11 +59,19 @@ class Connection:
         silence_seconds: float,
         report: Callable[[str], None],
         date: Callable[[], str],
+        tls: ssl.SSLContext | None = None,
+        head_seconds: float = HEAD_SECONDS,
+        least_bytes_per_second: int = 0,
     ) -> None:
         """silence_seconds: the wait for each piece of a body, in and out. report: called in an `except` block.
 
-        date: now, as the Date of an answer.
+        date: now, as the Date of an answer. head_seconds: for a whole head. least_bytes_per_second: see Pace.
         """
+        self._head_seconds = head_seconds
+        self._least_bytes_per_second = least_bytes_per_second
+        self._tls_sock: ssl.SSLSocket | None = None
+        if tls is not None:
+            sock = self._tls_sock = tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
         self.sock = sock
         self._app = app
         self._silence_seconds = silence_seconds
@@ -75,7 +87,7 @@ class Connection:
         local = sock.getsockname()
         self._base = {
             "wsgi.version": (1, 0),
-            "wsgi.url_scheme": "http",
+            "wsgi.url_scheme": "https" if tls is not None else "http",
             "wsgi.errors": sys.stderr,
             "wsgi.multithread": True,
             "wsgi.multiprocess": False,
@@ -87,12 +99,18 @@ class Connection:
             "REMOTE_ADDR": client[0],
             "REMOTE_PORT": str(client[1]),
             "dfs.socket": sock,
+            # What an app keeps for as long as the connection.
+            "dfs.connection": {},
         }
+        self._number = -1
+        self._security = OVER_TLS if tls is not None else IN_THE_CLEAR
 
     def serve(self) -> None:
         """Answer requests until either side ends the connection."""
         try:
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._tls_sock is not None and not self._begin_tls(self._tls_sock):
+                return
             while not self._is_stopping and self._serve_one():
                 pass
         except (PeerGone, OSError):
@@ -106,15 +124,16 @@ class Connection:
         """Since when, on the monotonic clock, no request is under way; None while one is."""
         return self._idle_since
 
-    def stop(self) -> None:
-        """Take no further request; a request that is under way is finished."""
+    def stop(self, *, is_idle_kept: bool = False) -> None:
+        """Take no further request; a request that is under way is finished. is_idle_kept: one that comes is, too."""
         self._is_stopping = True
-        self.stop_if_idle()
+        if not is_idle_kept:
+            self.stop_if_idle()
 
     def stop_if_idle(self) -> bool:
-        """End the connection if no request is under way; returns whether it was so."""
+        """End the connection if no request is under way or has come already; returns whether it was so."""
         with self._state:
-            if self._idle_since is None:
+            if self._idle_since is None or self._has_request():
                 return False
             self._is_stopping = self._is_shut = True
             with contextlib.suppress(OSError):
@@ -126,6 +145,11 @@ class Connection:
         self._is_stopping = True
         with self._state, contextlib.suppress(OSError):
             self.sock.shutdown(socket.SHUT_RDWR)
+
+    def _has_request(self) -> bool:
+        with contextlib.suppress(OSError, ValueError):
+            return bool(peek(self.sock))
+        return False
 
     def _is_taken(self) -> bool:
         """Begin a request, unless the connection was ended while it came: its body would be cut."""
@@ -139,20 +163,34 @@ class Connection:
         with self._state:
             self._idle_since = time.monotonic()
 
+    def _begin_tls(self, sock: ssl.SSLSocket) -> bool:
+        self._limits.set_receive(self._head_seconds)
+        if begin_tls(sock, self._refusal(Refused(400, "this port speaks TLS only: use https://"))):
+            return True
+        self._linger()
+        return False
+
     def _serve_one(self) -> bool:
         """One request; returns whether another may follow."""
         try:
             block = self._read_head()
             if block is None:
                 return False
+            self._number += 1
             head = parse_head(block)
         except Refused as refused:
             self._refuse(refused)
             self._linger()
             return False
-        body = RequestBody(self._reader, head.length, lambda: self._begin_body(head))
-        exchange = _Exchange(self.sock, head, self._date, lambda: body.is_ended and not self._is_stopping)
-        is_whole = self._run_app(exchange, self._environ(head, body))
+        if self._tls_sock is not None:
+            # Under TLS one time-out is for both ways, and that for heads is no good for answers.
+            self._limits.set_receive(self._silence_seconds)
+        body = RequestBody(self._reader, head.length, lambda: self._begin_body(head), self._new_pace())
+        may_go_on = lambda: body.is_ended and not self._is_stopping  # noqa: E731
+        exchange = _Exchange(self.sock, head, self._date, self._security, may_go_on, self._new_pace())
+        environ = self._environ(head, body)
+        environ["dfs.head"], environ["dfs.number"] = block, self._number
+        is_whole = self._run_app(exchange, environ)
         if not body.is_ended:
             self._linger()
             return False
@@ -161,13 +199,16 @@ class Connection:
         self._become_idle()
         return True
 
+    def _new_pace(self) -> Pace:
+        return Pace(self._silence_seconds, self._least_bytes_per_second)
+
     def _read_head(self) -> bytes | None:
         """The bytes of the next head; None when the client has no more to ask. Raises Refused."""
         self._limits.set_receive(KEEP_ALIVE_SECONDS)
         piece = self._reader.receive(_RECEIVE_BYTES)
         if not self._is_taken():
             return None
-        give_up_at = time.monotonic() + HEAD_SECONDS
+        give_up_at = time.monotonic() + self._head_seconds
         received = b""
         while piece:
             received += piece
@@ -232,14 +273,18 @@ class Connection:
 
     def _refuse(self, refused: Refused, *, has_body: bool = True) -> None:
         """Answer what never reached the app, or what the app failed at; the connection is closed afterwards."""
+        with contextlib.suppress(PeerGone):
+            _send_all(self.sock, self._refusal(refused, has_body=has_body))
+
+    def _refusal(self, refused: Refused, *, has_body: bool = True) -> bytes:
         problem = {"title": "The request cannot be served", "status": refused.status, "code": "malformed_request"}
         text = json.dumps({**problem, "detail": refused.detail}).encode() + b"\n"
         head = (
             f"HTTP/1.1 {refused.status} {_REASONS[refused.status]}\r\nDate: {self._date()}\r\n"
-            f"Content-Type: application/problem+json\r\nContent-Length: {len(text)}\r\nConnection: close\r\n\r\n"
+            f"Content-Type: application/problem+json\r\nContent-Length: {len(text)}\r\n"
+            f"{self._security.lines()}Connection: close\r\n\r\n"
         )
-        with contextlib.suppress(PeerGone):
-            _send_all(self.sock, head.encode() + (text if has_body else b""))
+        return head.encode() + (text if has_body else b"")
 
     def _begin_body(self, head: RequestHead) -> None:
         """The app asks for the body; a client that waits to be asked is told so."""
@@ -258,7 +303,7 @@ class Connection:
             left = _LINGER_BYTES
             while left > 0 and (seconds := give_up_at - time.monotonic()) > 0:
                 self._limits.set_receive(seconds)
-                piece = self.sock.recv(_RECEIVE_BYTES)
+                piece = receive_raw(self.sock, _RECEIVE_BYTES)
                 if not piece:
                     return
                 left -= len(piece)
@@ -268,14 +313,22 @@ class _Exchange:
     """One answer on its way out."""
 
     def __init__(
-        self, sock: socket.socket, head: RequestHead, date: Callable[[], str], may_go_on: Callable[[], bool]
+        self,
+        sock: socket.socket,
+        head: RequestHead,
+        date: Callable[[], str],
+        security: SecurityHeaders,
+        may_go_on: Callable[[], bool],
+        pace: Pace,
     ) -> None:
         """may_go_on: whether another request may follow on the connection, as far as the server knows."""
+        self._pace = pace
         self.head = head
         self.keeps_alive = head.keeps_alive
         self.is_head_sent = False
         self._may_go_on = may_go_on
         self._date = date
+        self._security = security
         self._sock = sock
         self._head = b""
         self._has_body = head.method != "HEAD"
@@ -298,6 +351,7 @@ class _Exchange:
             raise exc_info[1].with_traceback(exc_info[2])
         lines = [f"HTTP/1.1 {status}", f"Date: {self._date()}"]
         length: int | None = None
+        given: list[str] = []
         is_empty = status[:3] in ("204", "304")
         # Said now, so that no client sends its next request into a connection that is about to be closed.
         self.keeps_alive = self.keeps_alive and self._may_go_on()
@@ -314,6 +368,8 @@ class _Exchange:
             elif lowered == "date":
                 # Flask dates what it sends from disk; one date is enough.
                 continue
+            elif lowered in self._security.names:
+                given.append(lowered)
             lines.append(f"{name}: {value}")
         if is_empty:
             self._has_body = False
@@ -333,7 +389,7 @@ class _Exchange:
             raise ValueError("a header of the answer has a line break")
         if length is not None and length < 0:
             raise ValueError("the answer's Content-Length is negative")
-        self._head = (block + "\r\n\r\n").encode("latin-1")
+        self._head = f"{block}\r\n{self._security.lines(given)}\r\n".encode("latin-1")
 
     def send(self, piece: Any) -> None:
         view = memoryview(piece)
@@ -341,7 +397,7 @@ class _Exchange:
             return
         if self._is_chunked:
             self._send_head_with(b"%x\r\n" % len(view))
-            _send_all(self._sock, view)
+            _send_all(self._sock, view, self._pace)
             _send_all(self._sock, b"\r\n")
             return
         if self._left is not None:
@@ -349,12 +405,12 @@ class _Exchange:
                 raise ValueError("the answer is longer than its Content-Length")
             self._left -= len(view)
         if self.is_head_sent:
-            _send_all(self._sock, view)
+            _send_all(self._sock, view, self._pace)
         elif len(view) <= _JOIN_BYTES:
             self._send_head_with(bytes(view))
         else:
             self._send_head_with(b"")
-            _send_all(self._sock, view)
+            _send_all(self._sock, view, self._pace)
 
     def finish(self) -> None:
         """The app has no more to say."""
@@ -364,7 +420,7 @@ class _Exchange:
 
     def _send_head_with(self, first: bytes) -> None:
         if self.is_head_sent:
-            _send_all(self._sock, first)
+            _send_all(self._sock, first, self._pace)
             return
         if not self._head:
             raise ValueError("the app gave an answer without a head")
@@ -372,12 +428,16 @@ class _Exchange:
         _send_all(self._sock, self._head + first)
 
 
-def _send_all(sock: socket.socket, piece: Any) -> None:
+def _send_all(sock: socket.socket, piece: Any, pace: Pace | None = None) -> None:
     """Send all of it. Not socket.sendall: its time-out is for the whole, and a slow client is no silent one."""
     view = memoryview(piece)
     try:
         while view:
-            view = view[sock.send(view[:_SEND_BYTES]) :]
+            started = time.monotonic()
+            count = sock.send(view[:_SEND_BYTES])
+            if pace is not None:
+                pace.note(started, count)
+            view = view[count:]
     except OSError as error:
         raise PeerGone(str(error)) from error
 

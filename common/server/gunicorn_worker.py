@@ -17,7 +17,10 @@ class ConnectionWorker(Worker):  # type: ignore[misc]
         acceptor = Acceptor(
             self.wsgi,
             max_connections=self.cfg.worker_connections,
-            silence_seconds=self.app.silence_seconds,
+            silence_seconds=self.app.options.silence_seconds,
+            head_seconds=self.app.options.head_seconds,
+            least_bytes_per_second=self.app.options.least_bytes_per_second,
+            tls=self.app.tls,
             report=lambda what: self.log.exception("unexpected error: %s", what),
         )
         acceptor.run([listener.sock for listener in self.sockets], [self.PIPE[0]], self._is_wanted)
@@ -26,7 +29,7 @@ class ConnectionWorker(Worker):  # type: ignore[misc]
             self.app.leave()
         for listener in self.sockets:
             listener.close()
-        acceptor.stop(self.app.graceful_seconds)
+        acceptor.stop(self.app.graceful_seconds, idle_seconds=self.app.idle_seconds)
 
     def _is_wanted(self) -> bool:
         """Tell the arbiter that we live; whether it lives, and wants us to."""

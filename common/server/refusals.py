@@ -10,14 +10,16 @@ import socket
 import time
 from collections import deque
 
+from common.security_headers import IN_THE_CLEAR
+
 KEPT_SECONDS = 1.0
 MAX_KEPT = 256
 _RETRY_AFTER_SECONDS = 2
 _BODY = b'{"title": "Not available now", "status": 503, "code": "too_many_connections"}\n'
 _ANSWER = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: %d\r\n"
-    b"Connection: close\r\nContent-Length: %d\r\n\r\n%s"
-) % (_RETRY_AFTER_SECONDS, len(_BODY), _BODY)
+    b"%sConnection: close\r\nContent-Length: %d\r\n\r\n%s"
+) % (_RETRY_AFTER_SECONDS, IN_THE_CLEAR.lines().encode(), len(_BODY), _BODY)
 
 
 class Refusals:

@@ -11,11 +11,10 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
-from common.auth import ClusterSecret
 from common.clock import Clock, SystemClock
 from common.config import Config
 from common.entry import load_or_explain
-from common.errors import DFSError, Unavailable
+from common.errors import CannotStart, DFSError, Unavailable
 from common.http import HttpPool
 from common.master_client import MasterClient
 from master_node.fsck.check import Check
@@ -38,7 +37,12 @@ def main(arguments: Sequence[str]) -> int:
     config = load_or_explain()
     if config is None:
         return FAILED
-    pool, clock = HttpPool(ClusterSecret(config.cluster.secret).headers()), SystemClock()
+    clock = SystemClock()
+    try:
+        pool = HttpPool.of(config)
+    except CannotStart as error:
+        print(f"The check could not be made: {error}", file=sys.stderr)
+        return FAILED
     try:
         found = run_check(_masters(config, pool, clock), clock, is_verifying=options.verify, notes=sys.stderr)
     except DFSError as error:

@@ -48,7 +48,7 @@ def master() -> Iterator[TinyServer]:
 def client(master: TinyServer) -> Iterator[FlaskClient]:
     """The gateway's routes of the cluster, and nothing else of it."""
     with ExitStack() as stack:
-        pool = HttpPool({})
+        pool = HttpPool()
         stack.callback(pool.close)
         app = Flask("gateway")
         edge = Edge(app, recording_log()[0], lambda _: None)

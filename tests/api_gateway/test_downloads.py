@@ -56,7 +56,7 @@ class _Ring:
         self.workers = [stack.enter_context(serving(self._worker(number))) for number in range(3)]
         self.clock = StepClock()
         self.avoidance = Avoidance(self.clock, 60.0)
-        pool = HttpPool({})
+        pool = HttpPool()
         stack.callback(pool.close)
         log, self.events = recording_log()
         self.service = DownloadService(

@@ -62,7 +62,7 @@ class _Workers:
         self.clock = SystemClock()
         self.avoidance = Avoidance(self.clock, 60.0)
         self.log, self.events = recording_log()
-        self._pool = HttpPool({})
+        self._pool = HttpPool()
         stack.callback(self._pool.close)
         self._executor = stack.enter_context(ThreadPoolExecutor(8))
         self.stragglers = Stragglers(self.clock, 1.0, 100)

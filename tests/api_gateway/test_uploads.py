@@ -8,13 +8,15 @@ from contextlib import ExitStack
 
 import pytest
 
+from api_gateway.admission import Admission, UploadLimits
 from api_gateway.avoidance import Avoidance
 from api_gateway.buffers import BufferPool
+from api_gateway.receiving import receive_body
 from api_gateway.replication import Replicator
 from api_gateway.stragglers import Stragglers
-from api_gateway.uploads import FIRST_PIECE_BYTES, UploadService
+from api_gateway.uploads import FIRST_PIECE_BYTES, CommitOptions, UploadService
 from common.chunk_notes import NOTE_HEADER, ChunkNote, decode_header
-from common.errors import GatewayBusy, IncompleteBody
+from common.errors import GatewayBusy, IncompleteBody, TooLarge
 from common.http import HttpPool
 from common.master_client import MasterClient
 from common.records import chunk_id
@@ -28,6 +30,7 @@ from tests.support.tiny_server import Exchange, TinyServer, serving
 CHUNK = 65536
 UPLOAD_ID = "a" * 32
 KEEP_ALIVE_SECONDS = 30.0
+MAX_FILE_BYTES = 5 * CHUNK + 3
 
 
 class _Gateway:
@@ -38,7 +41,7 @@ class _Gateway:
         self.master: TinyServer = stack.enter_context(serving(self._place))
         self.buffers = BufferPool(2, CHUNK, 0.05)
         self.clock = StepClock()
-        pool = HttpPool({})
+        pool = HttpPool()
         stack.callback(pool.close)
         log, _ = recording_log()
         executor = stack.enter_context(ThreadPoolExecutor(4))
@@ -59,6 +62,7 @@ class _Gateway:
             window_chunks=2,
             chunk_size_bytes=CHUNK,
             keep_alive_seconds=KEEP_ALIVE_SECONDS,
+            admission=Admission(UploadLimits(max_uploads=1, wait_seconds=0.01, max_file_bytes=MAX_FILE_BYTES)),
         )
 
     def chunks(self) -> list[bytes]:
@@ -127,6 +131,29 @@ def test_no_buffer_is_taken_before_a_byte_has_come(gateway: _Gateway) -> None:
         upload.receive(body_of(b"x", 1))
 
 
+def test_no_buffer_is_taken_for_a_chunk_that_drips(gateway: _Gateway) -> None:
+    for _ in range(2):
+        gateway.buffers.acquire()
+    body = body_of(bytes(FIRST_PIECE_BYTES - 1), 1)
+    body.length = CHUNK
+    with gateway.uploads.open("slow", None) as upload, pytest.raises(IncompleteBody):
+        upload.receive(body)
+
+
+def test_a_file_that_turns_out_too_large_is_refused_while_it_comes(gateway: _Gateway) -> None:
+    with gateway.uploads.open("large", None) as upload, pytest.raises(TooLarge):
+        upload.receive(body_of(bytes(MAX_FILE_BYTES + 1), 999))
+    with pytest.raises(TooLarge):
+        receive_body(gateway.uploads, body_of(bytes(MAX_FILE_BYTES + 1), 999), CommitOptions("large"))
+    assert gateway.buffers.acquire() is not gateway.buffers.acquire()
+
+
+def test_one_upload_too_many_is_told_to_come_again(gateway: _Gateway) -> None:
+    for _ in range(2):
+        with gateway.uploads.admission.admitted(), pytest.raises(GatewayBusy):
+            receive_body(gateway.uploads, body_of(b"x", 1), CommitOptions("name"))
+
+
 def test_a_body_that_breaks_off_gives_its_buffer_back(gateway: _Gateway) -> None:
     body = body_of(some_bytes(CHUNK + 5000, "cut"), 5000)
     body.length = 2 * CHUNK
@@ -143,7 +170,7 @@ def test_a_slow_upload_says_that_it_is_alive_and_every_piece_is_noticed(gateway:
         pieces += 1
         gateway.clock.now += KEEP_ALIVE_SECONDS / 2
 
-    with gateway.uploads.open("name", 10_000) as upload:
-        upload.receive(body_of(bytes(10_000), 1000), on_piece)
+    with gateway.uploads.open("name", 10_240) as upload:
+        upload.receive(body_of(bytes(10_240), 1024), on_piece)
         assert pieces == 10
         assert gateway.keep_alives() == 4

@@ -26,14 +26,14 @@ NODES = (*MASTERS, *WORKERS, GATEWAY)
 
 
 class Network:
-    """A bridge and a namespace for each node, from the start until `close`."""
+    """A bridge and a namespace for each name, the nodes' unless others are given, from the start until `close`."""
 
-    def __init__(self) -> None:
+    def __init__(self, names: Sequence[str] = NODES) -> None:
         # Several may run on a machine, and what is removed may stay for a moment.
         number = os.getpid() * 10 + next(_numbers)
         self._bridge = f"dfs{number % 10**8}"
         self._subnet = f"{_SUBNETS}.{number % 256}"
-        self.addresses = {node_id: f"{self._subnet}.{10 + number}" for number, node_id in enumerate(NODES)}
+        self.addresses = {node_id: f"{self._subnet}.{10 + number}" for number, node_id in enumerate(names)}
         self._made: list[Sequence[str]] = []
         try:
             self._make()

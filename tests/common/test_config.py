@@ -63,12 +63,22 @@ def test_a_variable_that_is_set_but_empty_counts_as_not_set(tmp_path: Path, monk
     assert (config.gateway.port, config.gateway.max_connections) == (6001, 30)
 
 
+# What must be set of the same section, too.
+BESIDES: dict[str, dict[str, Any]] = {
+    "cluster.write_quorum": {"replication_factor": 4},
+    "cluster.tls_certificate": {"tls_key": "a.key"},
+    "cluster.tls_key": {"tls_certificate": "a.pem"},
+    "cluster.tls_ca": {"tls_certificate": "a.pem", "tls_key": "a.key"},
+    "gateway.tls_certificate": {"tls_key": "a.key"},
+    "gateway.tls_key": {"tls_certificate": "a.pem"},
+}
+
+
 @pytest.mark.parametrize("entry", list(all_settings()), ids=lambda entry: entry.key)
 def test_every_setting_can_be_set_by_its_variable(entry: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = _another_value(entry)
-    monkeypatch.setenv(entry.variable, str(wanted))
-    if entry.key == "cluster.write_quorum":
-        monkeypatch.setenv("DFS_CLUSTER_REPLICATION_FACTOR", "4")
+    for name, value in {**BESIDES.get(entry.key, {}), entry.name: wanted}.items():
+        monkeypatch.setenv(_variable(f"{entry.section}.{name}"), str(value))
     config = load(tmp_path)
     assert getattr(getattr(config, entry.section), entry.name) == wanted
 
@@ -78,11 +88,12 @@ def test_every_setting_can_be_set_by_its_variable(entry: Any, tmp_path: Path, mo
 )
 def test_every_setting_can_be_set_in_config_json(entry: Any, tmp_path: Path) -> None:
     wanted = _another_value(entry)
-    tree = {entry.section: {entry.name: wanted}}
-    if entry.key == "cluster.write_quorum":
-        tree["cluster"]["replication_factor"] = 4
-    config = load(tmp_path, tree)
+    config = load(tmp_path, {entry.section: {**BESIDES.get(entry.key, {}), entry.name: wanted}})
     assert getattr(getattr(config, entry.section), entry.name) == wanted
+
+
+def _variable(key: str) -> str:
+    return next(entry.variable for entry in all_settings() if entry.key == key)
 
 
 def _another_value(entry: Any) -> Any:
@@ -155,6 +166,11 @@ def test_folders_are_relative_to_the_home(tmp_path: Path) -> None:
     assert config.sqlite_path() == tmp_path / "db" / "x.sqlite3"
     assert config.data_dir("worker_1") == tmp_path / "storage" / "worker_1" / "data"
     assert config.log_dir("gateway") == tmp_path / "logs" / "gateway"
+
+
+def test_logs_may_lie_outside_the_home(tmp_path: Path) -> None:
+    config = load(tmp_path, {"cluster": {"log_dir": "/var/log/dfs"}})
+    assert config.log_dir("gateway") == Path("/var/log/dfs/gateway")
 
 
 def test_a_workers_own_folder_wins_over_the_sections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -259,3 +259,26 @@ def test_an_env_file_that_starts_with_a_byte_order_mark_is_read(
     monkeypatch.delenv("DFS_CLUSTER_SECRET")
     (tmp_path / ".env").write_bytes(b"\xef\xbb\xbfDFS_CLUSTER_SECRET=" + SECRET.encode() + b"\r\n")
     assert load_config(tmp_path).cluster.secret == SECRET
+
+
+def test_a_previous_secret_that_cannot_be_used_is_refused_and_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DFS_CLUSTER_SECRET_PREVIOUS", "too-short")
+    (problem,) = problems(tmp_path)
+    assert problem.key == "DFS_CLUSTER_SECRET_PREVIOUS"
+    assert "too-short" not in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("tree", "key"),
+    [
+        ({"cluster": {"tls_certificate": "a.pem"}}, "cluster.tls_key"),
+        ({"cluster": {"tls_key": "a.key"}}, "cluster.tls_certificate"),
+        ({"cluster": {"tls_ca": "ca.pem"}}, "cluster.tls_certificate"),
+        ({"gateway": {"tls_certificate": "a.pem"}}, "gateway.tls_key"),
+        ({"gateway": {"tls_key": "a.key"}}, "gateway.tls_certificate"),
+    ],
+)
+def test_a_certificate_goes_with_its_key(tree: dict[str, Any], key: str, tmp_path: Path) -> None:
+    assert keys(problems(tmp_path, tree)) == {key}

@@ -12,13 +12,14 @@ import pytest
 from flask import Flask
 from werkzeug.test import Client, EnvironBuilder, run_wsgi_app
 
-from common.auth import ClusterSecret
+from common.auth import ClusterSecret, body_digest
 from common.calls import Answer, Call, json_answer
-from common.edge import Edge, internal_guard
+from common.edge import Edge, internal_edge, internal_guard
 from common.errors import ClusterSecretRejected, DiskFull, Forbidden, Unavailable
 from tests.support.environment import SECRET
 from tests.support.logs import recording_log
 from tests.support.own_server import Caller, own_server
+from tests.support.signing import SignedCaller
 from tests.support.waiting import wait_until
 
 
@@ -226,14 +227,17 @@ def _plain(caller: Caller, method: str, path: str) -> tuple[int, dict[str, str],
 # --- the guard of what only the cluster's own may call ---
 
 
-def _internal(secret: str) -> tuple[Flask, list[str]]:
+DO_IT = '{"do": "it"}'
+
+
+def _internal(secret: str) -> tuple[Flask, list[Any]]:
     log, _ = recording_log()
     app, calls = Flask("tests"), []
-    edge = Edge(app, log, internal_guard(ClusterSecret(secret)))
+    edge = internal_edge(app, log, ClusterSecret(secret))
 
     @edge.route("POST", "/orders")
     def order(call: Call) -> Answer:
-        calls.append(call.body.read_all(100).decode())
+        calls.append(call.json())
         return json_answer({})
 
     return app, calls
@@ -246,20 +250,42 @@ def _order(*fields: str, body: str = "") -> bytes:
 
 def test_only_who_knows_the_secret_may_give_orders_and_anybody_asks_for_health() -> None:
     app, calls = _internal(SECRET)
-    ours = [f"{name}: {value}" for name, value in ClusterSecret(SECRET).headers().items()]
-    forged = [field.replace("-", "_") for field in ours]
     with own_server(app) as server:
         assert server.ask(_order()).status == 403
-        assert server.ask(_order(*forged)).status == 403
+        assert server.ask(_order("X-DFS-Signature: " + "0" * 32)).status == 403
         assert server.ask(b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n").status == 200
         assert server.ask(b"GET /nothing HTTP/1.1\r\nHost: h\r\n\r\n").status == 403
+        assert server.ask(b"POST /session HTTP/1.1\r\nHost: h\r\n\r\n").status == 403
         assert calls == []
-        assert server.ask(_order(*ours, body="do it")).status == 200
-        assert calls == ["do it"]
+        ours = SignedCaller(server)
+        for _ in range(2):
+            assert ours.ask(_order(f"Content-Digest: {body_digest(DO_IT.encode())}", body=DO_IT)).status == 200
+        assert calls == 2 * [{"do": "it"}]
+
+
+def test_on_an_open_session_nothing_is_carried_out_that_is_unsigned_or_whose_body_was_changed() -> None:
+    app, calls = _internal(SECRET)
+    with own_server(app) as server:
+        ours = SignedCaller(server)
+        assert ours.ask(_order(body=DO_IT)).status == 403
+        assert ours.ask(_order(f"Content-Digest: {body_digest(b'{}')}", body=DO_IT)).status == 403
+        recorded = ours.session.sign(_order(f"Content-Digest: {body_digest(b'')}"))
+        assert ours.caller.ask(recorded).status == 200
+        assert ours.caller.ask(recorded).status == 403
+        assert ours.caller.ask(_order()).status == 403
+        assert calls == [{}]
+
+
+def test_requests_that_need_no_signature_count_too() -> None:
+    app, _ = _internal(SECRET)
+    with own_server(app) as server:
+        ours = SignedCaller(server)
+        assert ours.ask(b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n").status == 200
+        assert ours.ask(_order()).status == 200
 
 
 def test_an_order_whose_sender_has_given_up_is_not_carried_out() -> None:
-    guard, call = internal_guard(ClusterSecret(SECRET)), {"REQUEST_METHOD": "POST", "PATH_INFO": "/orders"}
+    guard, call = internal_guard, {"REQUEST_METHOD": "POST", "PATH_INFO": "/orders"}
     with socket.create_server(("127.0.0.1", 0)) as listener:
         sender = socket.create_connection(listener.getsockname(), timeout=20)
         receiver, _ = listener.accept()

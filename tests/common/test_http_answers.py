@@ -23,7 +23,7 @@ WHOLE = pytest.mark.parametrize(
 
 @pytest.fixture
 def pool() -> HttpPool:
-    return HttpPool({})
+    return HttpPool()
 
 
 def get(pool: HttpPool, url: str, method: str = "GET") -> bytes:

@@ -23,7 +23,7 @@ EMPTY_OBJECT = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 @pytest.fixture
 def pool() -> HttpPool:
-    return HttpPool({})
+    return HttpPool()
 
 
 def test_a_refused_connection_is_a_peer_that_cannot_be_reached(pool: HttpPool) -> None:

@@ -7,15 +7,16 @@ import threading
 
 import pytest
 
-from common.auth import HEADER as SECRET_HEADER
-from common.auth import ClusterSecret
-from common.errors import DiskFull, InternalError, InvalidRequest, PeerUnreachable, StaleEpoch
+from common.auth import ClusterSecret, body_digest
+from common.errors import ClusterSecretRejected, DiskFull, InternalError, InvalidRequest, PeerUnreachable, StaleEpoch
 from common.http import HttpPool
 from common.request_ids import begin_request
+from tests.support.environment import SECRET
 from tests.support.tiny_server import Exchange, serving
 from tests.support.waiting import wait_until
 
 TIMEOUT = 5.0
+OTHER = "the-secret-of-another-cluster"
 
 
 def echo(exchange: Exchange) -> None:
@@ -24,7 +25,7 @@ def echo(exchange: Exchange) -> None:
 
 @pytest.fixture
 def pool() -> HttpPool:
-    return HttpPool({})
+    return HttpPool()
 
 
 def test_json_goes_there_and_back(pool: HttpPool) -> None:
@@ -42,9 +43,7 @@ def test_a_call_without_a_body_sends_none(pool: HttpPool) -> None:
         assert "Content-Type" not in server.requests[0].headers
 
 
-def test_every_request_carries_the_secret_and_the_id_of_its_request() -> None:
-    pool = HttpPool(ClusterSecret("the-secret-of-the-cluster").headers())
-
+def test_every_request_carries_the_id_of_its_request(pool: HttpPool) -> None:
     def call() -> None:
         begin_request("request-9")
         pool.call_json("GET", server.url, timeout_seconds=TIMEOUT)
@@ -53,9 +52,42 @@ def test_every_request_carries_the_secret_and_the_id_of_its_request() -> None:
         contextvars.Context().run(call)
         contextvars.Context().run(pool.call_json, "GET", server.url, timeout_seconds=TIMEOUT)
         during, outside = server.requests
-    assert during.headers[SECRET_HEADER] == outside.headers[SECRET_HEADER] == "the-secret-of-the-cluster"
     assert during.headers["X-Request-ID"] == "request-9"
     assert outside.headers["X-Request-ID"] == ""
+
+
+def test_a_member_s_requests_are_signed_one_by_one() -> None:
+    pool = HttpPool(ClusterSecret(SECRET))
+    with serving(echo) as server:
+        for _ in range(2):
+            pool.call_json("POST", server.url, timeout_seconds=TIMEOUT, body={})
+        server.hang_up_on_all()
+        wait_until(lambda: server.ended_connections == 1, "the connection is over")
+        pool.call_json("POST", server.url, timeout_seconds=TIMEOUT, body={})
+        assert [seen.connection for seen in server.requests] == [0, 0, 1]
+        assert len({seen.headers["X-DFS-Signature"] for seen in server.requests}) == 3
+        assert {seen.headers["Content-Digest"] for seen in server.requests} == {body_digest(b"{}")}
+        assert all(SECRET not in str(seen) for seen in server.requests)
+
+
+@pytest.mark.parametrize("answered", ["", "x", "00" * 16 + " " + "00" * 32])
+def test_a_stranger_at_a_member_s_address_gets_no_request(answered: str) -> None:
+    def answer(exchange: Exchange) -> None:
+        exchange.send(b"", headers={"X-DFS-Session": answered})
+
+    with serving(answer) as server, pytest.raises(PeerUnreachable) as caught:
+        HttpPool(ClusterSecret(OTHER)).call_json("POST", server.url, timeout_seconds=TIMEOUT, body={"a": "word"})
+    assert not caught.value.context["may_have_arrived"]
+    assert [seen.target for seen in server.requests] == ["/session"]
+    assert "word" not in str(server.requests)
+
+
+def test_a_member_of_another_cluster_is_told_that_its_secret_is_not_ours() -> None:
+    def answer(exchange: Exchange) -> None:
+        exchange.send_problem(ClusterSecretRejected().to_problem(), 403)
+
+    with serving(answer) as server, pytest.raises(ClusterSecretRejected):
+        HttpPool(ClusterSecret(OTHER)).call_json("GET", server.url, timeout_seconds=TIMEOUT)
 
 
 def test_calls_one_after_another_use_one_connection(pool: HttpPool) -> None:

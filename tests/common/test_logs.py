@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from common.auth import HEADER as SECRET_HEADER
 from common.auth import ClusterSecret
 from common.clock import SystemClock, parse_timestamp
-from common.edge import Edge, internal_guard
+from common.edge import Edge, internal_edge
 from common.logs import EventLog, open_log
 from common.request_ids import begin_request
 from common.settings import ClusterSettings, all_settings
 from tests.support.environment import SECRET
+from tests.support.signing import signed_open
 
 Open = Callable[..., EventLog]
 
@@ -131,22 +131,22 @@ def test_the_log_of_requests_shows_no_secret(open_here: Open, tmp_path: Path) ->
     """Neither the cluster's secret, right or wrong, nor what a client sends as authorization, nor a query."""
     app = Flask("node_t")
     log = open_here(log_level="DEBUG")
-    Edge(app, log, internal_guard(ClusterSecret(SECRET)))
+    internal_edge(app, log, ClusterSecret(SECRET))
 
     @app.get("/fails")
     def fails() -> str:
         raise RuntimeError("a defect")
 
     client = app.test_client()
-    headers = {SECRET_HEADER: SECRET, "Authorization": "Bearer key-of-a-client"}
-    assert client.get("/health?token=query-token", headers=headers).status_code == 200
-    assert client.get("/fails?token=query-token", headers=headers).status_code == 500
-    assert client.get("/missing?token=query-token", headers=headers).status_code == 404
-    assert client.get("/health", headers={SECRET_HEADER: "wrong-secret-sent"}).status_code == 200
-    assert client.get("/fails", headers={SECRET_HEADER: "wrong-secret-sent"}).status_code == 403
+    headers = {"Authorization": "Bearer key-of-a-client"}
+    assert signed_open(client, "/health?token=query-token", headers=headers).status_code == 200
+    assert signed_open(client, "/fails?token=query-token", headers=headers).status_code == 500
+    assert signed_open(client, "/missing?token=query-token", headers=headers).status_code == 404
+    assert client.get("/health", headers={"X-DFS-Session": "wrong-proof-sent"}).status_code == 200
+    assert client.post("/session", headers={"X-DFS-Session": "wrong-proof-sent"}).status_code == 403
     text = json.dumps(entries(tmp_path))
     assert text.count('"request"') == 5
-    for secret in (SECRET, "key-of-a-client", "query-token", "wrong-secret-sent"):
+    for secret in (SECRET, "key-of-a-client", "query-token", "wrong-proof-sent"):
         assert secret not in text
 
 

@@ -35,7 +35,7 @@ def client_of(
     *urls: str, clock: Clock | None = None, timeout_seconds: float = 5.0, deadline_seconds: float = 15.0
 ) -> MasterClient:
     return MasterClient(
-        HttpPool({}),
+        HttpPool(),
         urls,
         clock or SystemClock(),
         timeout_seconds=timeout_seconds,

@@ -22,7 +22,7 @@ CHUNK_ID = "0" * 32 + "-00000000"
 
 @pytest.fixture
 def client() -> WorkerClient:
-    return WorkerClient(HttpPool({}), timeout_seconds=5.0)
+    return WorkerClient(HttpPool(), timeout_seconds=5.0)
 
 
 def get(client: WorkerClient, url: str, first_block: int = 0, blocks: int = 3) -> bytes:

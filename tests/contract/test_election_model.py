@@ -2,7 +2,8 @@
 
 A state machine drives three masters through whatever can come between them and the store: calls that take long, with
 the others at work meanwhile; calls that never arrive, whose answer is lost, or that take effect long after they were
-given up; restarts; a worker that remembers a later epoch. After everything that happens, the rules are checked:
+given up; restarts, with and without resigning; a worker that remembers a later epoch. After everything that happens,
+the rules are checked:
 
 * no epoch ever has two holders, and epochs never go down;
 * while the clocks' rates differ by less than a quarter, no two masters believe to lead at one moment;
@@ -17,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
@@ -148,6 +150,11 @@ class Masters(RuleBasedStateMachine):
         self.elections[number] = self.start_master(number)
         self.told_clocks[number] = 0.0
 
+    @rule(number=masters, reading=troubles, writing=troubles)
+    def master_resigns_and_starts_again(self, number: int, reading: Trouble, writing: Trouble) -> None:
+        self.take_step(number, reading, writing, lambda election: election.resign())
+        self.master_starts_again(number)
+
     @rule(number=masters, ahead=st.integers(-2, 5))
     def worker_remembers_a_later_epoch(self, number: int, ahead: int) -> None:
         self.elections[number].outrank(self.last.epoch + ahead)
@@ -172,7 +179,9 @@ class Masters(RuleBasedStateMachine):
     def start_master(self, number: int) -> Election:
         return Election(f"master_{number}", self.store, self.clocks[number], LEASE)
 
-    def take_step(self, number: int, reading: Trouble, writing: Trouble) -> None:
+    def take_step(
+        self, number: int, reading: Trouble, writing: Trouble, step: Callable[[Election], None] = Election.step
+    ) -> None:
         """A step whose first call has the one trouble and whose second has the other."""
         election = self.elections[number]
         lines = iter((Line(self, reading), Line(self, writing)))
@@ -186,7 +195,7 @@ class Masters(RuleBasedStateMachine):
         election._store = Lines()  # type: ignore[assignment]
         try:
             with contextlib.suppress(MetadataUnavailable):
-                election.step()
+                step(election)
         finally:
             election._store = self.store
             self.stepping.discard(number)
@@ -253,14 +262,17 @@ class Masters(RuleBasedStateMachine):
             assert len(leading) <= 1, "two masters believe to lead"
 
 
-def test_the_rules_of_the_election_hold_whatever_happens_to_clocks_and_calls(connect: Connect) -> None:
+def test_the_rules_of_the_election_hold_whatever_happens_to_clocks_and_calls(
+    connect: Connect, request: pytest.FixtureRequest
+) -> None:
     class OnThisStore(Masters):
         store = connect()
 
     run_state_machine_as_test(
         OnThisStore,
         settings=settings(
-            max_examples=80,
+            # An example costs a server ten times as much.
+            max_examples=30 if "server" in request.node.callspec.id else 80,
             stateful_step_count=30,
             deadline=None,
             database=None,

@@ -11,6 +11,7 @@ from tests.support.metadata import hex_id, make_chunk, make_file, make_heartbeat
 from tests.support.threads import run_together
 
 MASTERS = 8
+VERSIONS = 50
 
 
 def race(connect: Connect, try_once: Callable[[MetadataStore, int], bool]) -> list[bool]:
@@ -144,7 +145,7 @@ def test_many_threads_on_one_store_do_not_disturb_each_other(connect: Connect) -
     store = connect()
 
     def write(thread: int) -> None:
-        for number in range(150):
+        for number in range(VERSIONS):
             version_id = hex_id((thread, number))
             store.insert_chunks([make_chunk(version_id, 0)])
             store.insert_chunks([make_chunk(version_id, 1), make_chunk(version_id, 2)])
@@ -152,6 +153,6 @@ def test_many_threads_on_one_store_do_not_disturb_each_other(connect: Connect) -
 
     run_together([lambda thread=thread: write(thread) for thread in range(MASTERS)])
     for thread in range(MASTERS):
-        for number in range(150):
+        for number in range(VERSIONS):
             version_id = hex_id((thread, number))
             assert store.list_chunks(version_id, 0, 9) == [make_chunk(version_id, 0), make_chunk(version_id, 2)]

@@ -9,14 +9,12 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from api_gateway.wiring import build_gateway
 from common.config import Config, load_config
@@ -25,17 +23,11 @@ from master_node.wiring import build_master
 from storage.wiring import build_worker
 from tests.support.cluster import write_home
 from tests.support.environment import clear_settings
+from tests.support.own_server import OwnServer
 from tests.support.waiting import wait_until
 
 CHUNK = 65536
 SIZES = [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 7 * CHUNK + 3]
-
-
-class _Handler(WSGIRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_request(self, *_: object) -> None:
-        """Tests print nothing."""
 
 
 class Ring:
@@ -43,7 +35,7 @@ class Ring:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self._servers: dict[str, BaseWSGIServer] = {}
+        self._servers: dict[str, OwnServer] = {}
         self._services: list[Service] = []
         for name, master in config.masters.items():
             self._serve(build_master(config, name), master.port)
@@ -59,11 +51,13 @@ class Ring:
         parts = state["masters"] + state["workers"]
         return bool(state["leader"]) and all(part["state"] == "alive" for part in parts)
 
+    def client_of(self, name: str) -> FlaskClient:
+        """A client of one node, on this machine."""
+        return next(service for service in self._services if service.node_id == name).app.test_client()
+
     def take_away(self, name: str) -> None:
         """From here on nobody answers at the node's address."""
-        server = self._servers.pop(name)
-        server.shutdown()
-        server.server_close()
+        self._servers.pop(name).close()
 
     def chunk_files(self) -> list[Path]:
         folders = (self.config.data_dir(name) for name in self.config.workers)
@@ -80,11 +74,8 @@ class Ring:
                 handler.close()
 
     def _serve(self, service: Service, port: int) -> None:
-        server = make_server("127.0.0.1", port, service.app, threaded=True, request_handler=_Handler)
-        server.daemon_threads = True  # type: ignore[attr-defined]
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        self._servers[service.node_id] = OwnServer(service.app, max_connections=64, port=port)
         service.start()
-        self._servers[service.node_id] = server
         self._services.append(service)
 
 

@@ -9,7 +9,6 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from common.auth import ClusterSecret
 from common.edge import Edge, internal_guard
 from common.settings import ClusterSettings
 from common.version import PROTOCOL, VERSION
@@ -26,8 +25,8 @@ from tests.support.logs import recording_log
 from tests.support.masters import Master
 from tests.support.metadata import hex_id, make_chunk, make_heartbeat, make_upload
 from tests.support.rosters import make_roster
+from tests.support.signing import signed_open
 
-SECRET = ClusterSecret("0123456789abcdef")
 V = hex_id("v")
 
 
@@ -47,11 +46,11 @@ class Routes:
             self.roster, membership, BadReplicas(master.store, log), master.election, runner, board, report
         )
         app = Flask("master")
-        add_cluster_routes(Edge(app, log, internal_guard(SECRET)), services)
+        add_cluster_routes(Edge(app, log, internal_guard), services)
         self._client: FlaskClient = app.test_client()
 
     def call(self, method: str, path: str, body: Any = None, status: int = 200) -> dict[str, Any]:
-        answer = self._client.open(path, method=method, json=body, headers=SECRET.headers())
+        answer = signed_open(self._client, path, method=method, json=body)
         assert answer.status_code == status, answer.text
         found: dict[str, Any] = answer.json
         return found

@@ -158,6 +158,50 @@ def test_a_renewal_that_took_longer_than_the_lease_does_not_count(store: Metadat
     assert not election.leads()
 
 
+def test_a_lease_that_was_given_back_is_taken_over_at_once(store: MetadataStore) -> None:
+    leader, _ = candidate(store)
+    other, _ = candidate(store, "master_2", 500.0)
+    leader.step()
+    other.step()
+    assert not other.leads()
+    leader.resign()
+    assert not leader.leads()
+    assert leader.leadership().leader == "master_1", "what it has seen last"
+    other.step()
+    assert other.leads()
+    assert other.leadership() == Leadership("master_2", 3, True), "epoch 2 was nobody's"
+
+
+def test_a_master_that_has_resigned_takes_no_lease_any_more(store: MetadataStore) -> None:
+    election, clock = candidate(store)
+    election.step()
+    election.resign()
+    clock.advance(10 * LEASE)
+    election.step()
+    assert not election.leads()
+    assert election.leadership().leader is None
+
+
+def test_a_follower_that_is_stopped_leaves_the_leader_alone(store: MetadataStore) -> None:
+    leader, _ = candidate(store)
+    follower, _ = candidate(store, "master_2")
+    leader.step()
+    follower.step()
+    follower.resign()
+    leader.step()
+    assert leader.leadership() == Leadership("master_1", 1, True)
+
+
+def test_the_cluster_clock_counts_up_to_the_resignation(store: MetadataStore) -> None:
+    election, clock = candidate(store)
+    election.step()
+    clock.advance(2.0)
+    election.resign()
+    other, _ = candidate(store, "master_2", 77.0)
+    other.step()
+    assert other.seen_clock_seconds() == 2.0
+
+
 def test_nobody_is_named_as_leader_once_the_lease_has_stood_still_for_long(store: MetadataStore) -> None:
     (first, _), (second, clock) = candidate(store), candidate(store, "master_2")
     first.step()

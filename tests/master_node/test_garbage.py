@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 
-from common.auth import ClusterSecret
 from common.errors import DFSError, FileUnknown, VersionUnknown
 from common.master_client import MapPart
 from common.settings import MasterSettings
@@ -15,7 +14,6 @@ from master_node import model
 from master_node.model import File
 from master_node.store.base import Pending
 from master_node.store.sqlite import SqliteStore
-from tests.support.environment import SECRET
 from tests.support.masters import WORKERS, ManualClock, Master, commit_request
 from tests.support.memory import memory_folder
 from tests.support.served import ServedWorkers, served_workers
@@ -28,7 +26,7 @@ LONG = 200.0
 
 @pytest.fixture
 def workers() -> Iterator[ServedWorkers]:
-    with memory_folder() as folder, served_workers(folder, WORKERS, ClusterSecret(SECRET).headers()) as served:
+    with memory_folder() as folder, served_workers(folder, WORKERS) as served:
         yield served
 
 

@@ -137,7 +137,7 @@ def test_a_job_that_can_do_nothing_waits_twice_as_long_each_time_until_it_can(ru
         runner.run_once()
         pauses.append(loop._pause_seconds)
     assert states(runner) == {"one": WAITING}
-    assert pauses == [2.0, 4.0, 8.0, 16.0, MAX_WAITING_SECONDS, MAX_WAITING_SECONDS, MAX_WAITING_SECONDS]
+    assert pauses == [2.0, 4.0, 8.0, *(MAX_WAITING_SECONDS,) * 4]
     del task.units[:-1]
     runner.run_once()
     assert loop._pause_seconds == 1.0

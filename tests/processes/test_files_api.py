@@ -174,7 +174,7 @@ def test_every_service_is_healthy_and_keeps_strangers_out(cluster: TestCluster) 
     for node in nodes:
         stranger = GatewayClient(node.url)
         assert stranger.call("GET", "/health").json() == {"status": "ok"}
-        for headers in ({}, {"X-DFS-Cluster-Secret": "0" * 64}):
+        for headers in ({}, {"X-DFS-Signature": "0" * 32}):
             for target in ("/cluster", "/files", f"/chunks/{NOBODY}-00000000", "/nothing"):
                 assert_problem(stranger.call("GET", target, headers=headers), 403, "cluster_secret_rejected")
 

@@ -30,7 +30,7 @@ class Pair:
     def __init__(self, source: InProcessWorker, target: InProcessWorker, servers: tuple[OwnServer, OwnServer]) -> None:
         self.source, self.target = source, target
         self.source_url, self.target_url = (f"http://127.0.0.1:{server.address[1]}" for server in servers)
-        self._client = WorkerClient(HttpPool(ClusterSecret(SECRET).headers()), timeout_seconds=10.0)
+        self._client = WorkerClient(HttpPool(ClusterSecret(SECRET)), timeout_seconds=10.0)
 
     def copy(self, **changes: Any) -> None:
         order = {"size_bytes": len(CHUNK.content), "checksum": CHUNK.checksum, "epoch": 1, **changes}

@@ -40,7 +40,7 @@ def sender_to(
     store: ChunkStore, *urls: str, node: Node = NODE, interval_seconds: float = INTERVAL
 ) -> tuple[HeartbeatSender, Events]:
     log, events = recording_log()
-    masters = MasterClient(HttpPool({}), urls, SystemClock(), timeout_seconds=0.3, deadline_seconds=1.0)
+    masters = MasterClient(HttpPool(), urls, SystemClock(), timeout_seconds=0.3, deadline_seconds=1.0)
     reports = BadReplicaReports(node.node_id, masters, store.find_held, log)
     reported = Reported(store, reports, lambda: {"state": "reading"}, begin_anew=store.recover)
     return HeartbeatSender(node, reported, masters, log, interval_seconds), events

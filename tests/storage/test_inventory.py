@@ -25,7 +25,7 @@ class Asked:
     def __init__(self, worker: InProcessWorker, url: str) -> None:
         self.worker = worker
         self.url = url
-        self.client = WorkerClient(HttpPool(ClusterSecret(SECRET).headers()), timeout_seconds=10.0)
+        self.client = WorkerClient(HttpPool(ClusterSecret(SECRET)), timeout_seconds=10.0)
 
     def listed(self, folder: int, after: str = "", limit: int = 1000) -> list[str]:
         return [chunk.chunk_id for chunk in self.client.list_inventory(self.url, folder, after, limit)]

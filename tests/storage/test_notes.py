@@ -7,13 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from common.auth import ClusterSecret
 from common.chunk_notes import MAX_NOTE_BYTES, ChunkNote, decode_header, encode_header
 from common.errors import ChunkCorrupt, InvalidRequest
 from storage.chunk_file import ALIGNMENT, ChunkFile, encode_tail, file_size
 from storage.chunk_store import ChunkStore
 from tests.support.chunks import BLOCK, make_chunk, open_store, pieces, read_data
-from tests.support.environment import SECRET
 from tests.support.served import served_workers
 
 NOTES = [b"{}", ChunkNote("a/path", uploaded_at="2026-01-31T12:00:00.000Z").encode(), b"n" * MAX_NOTE_BYTES]
@@ -70,7 +68,7 @@ def test_a_note_that_claims_to_be_longer_than_the_file_is_refused(tmp_path: Path
 
 def test_a_copy_carries_the_note_along(tmp_path: Path) -> None:
     chunk, note = make_chunk(), b'{"path":"somewhere"}'
-    with served_workers(tmp_path, ("one", "two"), ClusterSecret(SECRET).headers()) as workers:
+    with served_workers(tmp_path, ("one", "two")) as workers:
         one, two = workers.urls["one"], workers.urls["two"]
         workers.client.put_chunk(one, chunk.chunk_id, chunk.content, chunk.checksum, note=encode_header(note))
         workers.client.copy_chunk(

@@ -131,7 +131,7 @@ def test_the_thread_reports_by_itself_and_tries_again(root: Path) -> None:
 
     with serving(answer) as master:
         log, events = recording_log()
-        masters = MasterClient(HttpPool({}), [master.url], SystemClock(), timeout_seconds=0.2, deadline_seconds=0.2)
+        masters = MasterClient(HttpPool(), [master.url], SystemClock(), timeout_seconds=0.2, deadline_seconds=0.2)
         store = make_worker(root).store
         reports = BadReplicaReports("worker_1", masters, store.find_held, log, first_pause_seconds=0.01)
         with contextlib.ExitStack() as stack:

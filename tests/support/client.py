@@ -35,8 +35,10 @@ class RawAnswer:
 class GatewayClient:
     """Calls to one gateway; safe for any number of threads."""
 
-    def __init__(self, base_url: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(self, base_url: str, headers: Mapping[str, str] | None = None, verify: str | bool = True) -> None:
+        """verify: the file of the CA that the gateway's certificate comes from."""
         self.base_url = base_url
+        self._verify = verify
         self.netloc = urlsplit(base_url).netloc
         self._headers = dict(headers or {})
 
@@ -44,6 +46,7 @@ class GatewayClient:
         headers = {**self._headers, **options.pop("headers", {})}
         options.setdefault("timeout", TIMEOUT_SECONDS)
         options.setdefault("allow_redirects", False)
+        options.setdefault("verify", self._verify)
         return requests.request(method, self.base_url + target, headers=headers, **options)
 
     def put(self, path: str, body: Any, **options: Any) -> requests.Response:

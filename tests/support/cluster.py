@@ -81,7 +81,9 @@ class TestCluster:
             home, settings=settings, variables=variables, masters=masters, workers=workers, addresses=addresses or {}
         )
         self.config: Config = load_config(home, self.environment())
-        self.base_url = f"http://{self.config.gateway.ip}:{self.config.gateway.port}"
+        self.base_url = self.config.gateway_url()
+        # Of `requests`, for certificates.
+        self.request_options: dict[str, Any] = {}
         self._cluster = self.make_launcher()
 
     def make_launcher(self) -> Cluster:
@@ -153,7 +155,7 @@ class TestCluster:
             assert not self.is_running(node_id), f"{node_id} still runs"
             started.append(self._cluster.start_node(node_id, variables))
         for node in started:
-            wait_until(lambda node=node: _is_healthy(node), f"{node.node_id} answers", READY_SECONDS)  # type: ignore[misc]
+            wait_until(lambda node=node: self._is_healthy(node), f"{node.node_id} answers", READY_SECONDS)  # type: ignore[misc]
 
     def node(self, node_id: str) -> RunningNode:
         return next(node for node in self._cluster.nodes if node.node_id == node_id)
@@ -208,7 +210,9 @@ class TestCluster:
 
     def state(self) -> dict[str, Any]:
         """The answer of /cluster."""
-        answer = requests.get(f"{self.base_url}/cluster", headers=self.client_headers, timeout=30)
+        answer = requests.get(
+            f"{self.base_url}/cluster", headers=self.client_headers, timeout=30, **self.request_options
+        )
         state: dict[str, Any] = answer.json()
         return state
 
@@ -237,6 +241,13 @@ class TestCluster:
         for path in sorted(self.config.log_dir(node_id).glob("*.log")):
             text += path.read_text(encoding="utf-8", errors="replace")
         return text.splitlines()
+
+    def _is_healthy(self, node: RunningNode) -> bool:
+        assert node.process.poll() is None, f"{node.node_id} ended: {node.console.read_text(errors='replace')[-500:]}"
+        try:
+            return requests.get(f"{node.url}/health", timeout=2, **self.request_options).status_code == 200
+        except requests.RequestException:
+            return False
 
     def _is_complete(self) -> bool:
         try:
@@ -282,10 +293,14 @@ def clean_environment(**changes: str) -> dict[str, str]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody uses now, below those that the system gives to outgoing connections."""
+    """Ports that nobody uses now, below those that the system gives to outgoing connections.
+
+    Test processes that run side by side look in ranges of their own.
+    """
     found: list[int] = []
+    first = 12000 + 4000 * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 5)
     while len(found) < count:
-        port = random.randrange(12000, 32000)
+        port = random.randrange(first, first + 4000)
         if port in found:
             continue
         with socket.socket() as probe, contextlib.suppress(OSError):
@@ -330,14 +345,6 @@ def _group(group: int) -> list[tuple[int, str]]:
 
 def _wait_until_gone(node: RunningNode) -> None:
     wait_until(lambda: not group_members(node.process.pid), f"no process of {node.node_id} is left", 10)
-
-
-def _is_healthy(node: RunningNode) -> bool:
-    assert node.process.poll() is None, f"{node.node_id} ended: {node.console.read_text(errors='replace')[-500:]}"
-    try:
-        return requests.get(f"{node.url}/health", timeout=2).status_code == 200
-    except requests.RequestException:
-        return False
 
 
 def _status_bytes(pid: int, field: str) -> int:

@@ -86,13 +86,21 @@ class OwnServer:
     """An app served on loopback. reports: what the loop said of errors that no one caught."""
 
     def __init__(
-        self, app: WSGIApp, *, max_connections: int = 16, silence_seconds: float = 20.0, host: str = "127.0.0.1"
+        self,
+        app: WSGIApp,
+        *,
+        max_connections: int = 16,
+        silence_seconds: float = 20.0,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        **options: Any,
     ) -> None:
+        """options: further ones of the Acceptor."""
         self.reports: list[str] = []
         self.acceptor = Acceptor(
-            app, max_connections=max_connections, silence_seconds=silence_seconds, report=self.reports.append
+            app, max_connections=max_connections, silence_seconds=silence_seconds, report=self.reports.append, **options
         )
-        self._listener = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        self._listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
         self.address: tuple[Any, ...] = self._listener.getsockname()
         self._callers: list[Caller] = []
         self._is_wanted = True

@@ -3,51 +3,42 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
-
+from common.auth import ClusterSecret
 from common.checksums import block_digests, checksum_of
 from common.http import HttpPool
 from common.records import chunk_id
 from common.worker_client import WorkerClient
+from tests.support.environment import SECRET
+from tests.support.own_server import OwnServer
 from tests.support.worker import InProcessWorker, make_worker
-
-
-class _Quiet(WSGIRequestHandler):
-    def log_request(self, *_: object) -> None:
-        """Tests print nothing."""
 
 
 class ServedWorkers:
     """Workers by their ids; each can be taken off the network and brought back."""
 
-    def __init__(self, root: Path, worker_ids: tuple[str, ...], headers: dict[str, str]) -> None:
-        self.pool = HttpPool(headers)
+    def __init__(self, root: Path, worker_ids: tuple[str, ...]) -> None:
+        self.pool = HttpPool(ClusterSecret(SECRET))
         self.client = WorkerClient(self.pool, timeout_seconds=10.0)
         self._workers: dict[str, InProcessWorker] = {
             name: make_worker(root / name, is_synced=False) for name in worker_ids
         }
-        self._servers: dict[str, BaseWSGIServer] = {}
+        self._servers: dict[str, OwnServer] = {}
         self.urls: dict[str, str] = {}
         for name in worker_ids:
             self.bring_back(name)
 
     def bring_back(self, name: str) -> None:
         """Serve the worker, at a new address, as its next heartbeat says."""
-        app = self._workers[name].client.application
-        server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Quiet)
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        server = OwnServer(self._workers[name].client.application, max_connections=64)
         self._servers[name] = server
-        self.urls[name] = f"http://127.0.0.1:{server.server_port}"
+        self.urls[name] = f"http://127.0.0.1:{server.address[1]}"
 
     def take_away(self, name: str) -> None:
         """From here on nobody answers at the worker's address."""
-        server = self._servers.pop(name)
-        server.shutdown()
-        server.server_close()
+        self._servers.pop(name).close()
 
     def close(self) -> None:
         for name in list(self._servers):
@@ -72,9 +63,9 @@ class ServedWorkers:
 
 
 @contextlib.contextmanager
-def served_workers(root: Path, worker_ids: tuple[str, ...], headers: dict[str, str]) -> Iterator[ServedWorkers]:
+def served_workers(root: Path, worker_ids: tuple[str, ...]) -> Iterator[ServedWorkers]:
     """Serve workers with folders below `root` until the block is left."""
-    workers = ServedWorkers(root, worker_ids, headers)
+    workers = ServedWorkers(root, worker_ids)
     try:
         yield workers
     finally:

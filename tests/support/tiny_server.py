@@ -11,6 +11,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from common.auth import SESSION_HEADER, SESSION_PATH, ClusterSecret
+from common.errors import ClusterSecretRejected
+from tests.support.environment import SECRET
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -87,9 +91,23 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.path == SESSION_PATH and self._opens_session():
+            return
         seen = Seen(self.command, self.path, dict(self.headers.items()), body, self.number)
         self.server.note(seen)
         self.server.answer(Exchange(seen, self, self.server.released))
+
+    def _opens_session(self) -> bool:
+        """For a client that knows the secret of the tests; others' offers go to the test as any request."""
+        try:
+            answer, _ = ClusterSecret(SECRET).accept(self.headers.get(SESSION_HEADER, ""))
+        except ClusterSecretRejected:
+            return False
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.send_header(SESSION_HEADER, answer)
+        self.end_headers()
+        return True
 
     do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = do_HEAD = _answer  # noqa: N815 - names of the base class
 

@@ -23,11 +23,12 @@ from storage.reports import BadReplicaReports
 from tests.support.chunks import Chunk, open_store
 from tests.support.environment import SECRET
 from tests.support.logs import Events, recording_log
+from tests.support.signing import signed_open
 
 
 @dataclass
 class InProcessWorker:
-    """A worker with its folder, its store and what it logged; every request carries the cluster's secret."""
+    """A worker with its folder, its store and what it logged; every request of `ask` is signed."""
 
     root: Path
     store: ChunkStore
@@ -36,8 +37,7 @@ class InProcessWorker:
     client: FlaskClient
 
     def ask(self, method: str, path: str, headers: dict[str, str] | None = None, **arguments: Any) -> TestResponse:
-        secret = ClusterSecret(SECRET).headers()
-        return self.client.open(path, method=method, headers={**secret, **(headers or {})}, **arguments)
+        return signed_open(self.client, path, method=method, headers=headers, **arguments)
 
     def put(self, chunk: Chunk, **changes: Any) -> TestResponse:
         """Send the chunk as the gateway does, or with changes."""
@@ -51,7 +51,7 @@ def make_worker(root: Path, master_url: str = "http://127.0.0.1:1", **settings: 
     epochs = EpochGate(root / "epoch")
     epochs.recover()
     log, events = recording_log()
-    pool = HttpPool(ClusterSecret(SECRET).headers())
+    pool = HttpPool(ClusterSecret(SECRET))
     masters = MasterClient(pool, [master_url], SystemClock(), timeout_seconds=1.0, deadline_seconds=1.0)
     reports = BadReplicaReports("worker_1", masters, store.find_held, log)
     copier = ReplicaCopier(store, WorkerClient(pool, timeout_seconds=5.0))

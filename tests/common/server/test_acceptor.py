@@ -17,7 +17,9 @@ import pytest
 
 import common.server.acceptor as acceptor_module
 from common.environment import PROJECT_ROOT
+from common.server.connection import Connection
 from common.server.refusals import MAX_KEPT, Refusals
+from common.silence import peek
 from tests.support.own_server import Caller, OwnServer, connection_threads, own_server
 from tests.support.waiting import InBackground, wait_until
 
@@ -208,6 +210,43 @@ def test_a_stop_ends_idle_connections_and_lets_requests_finish(app: App) -> None
         assert busy.is_ended()
         stopping.result()
         assert connection_threads() == 0
+
+
+def test_a_stop_that_keeps_idle_connections_answers_one_more_request_on_each(app: App) -> None:
+    with own_server(app) as server:
+        idle, used = server.caller(), server.caller()
+        assert used.ask(REQUEST).fields.get("connection") is None
+        wait_until(lambda: connection_threads() == 2, "both are served")
+        server.stop_taking()
+        stopping = InBackground(lambda: server.acceptor.stop(20.0, idle_seconds=20.0))
+        wait_until(lambda: all(one._is_stopping for one in server.acceptor._snapshot()), "the stop has begun")
+        for caller in (idle, used):
+            reply = caller.ask(REQUEST)
+            assert (reply.status, reply.fields["connection"]) == (200, "close")
+            assert caller.is_ended()
+        stopping.result()
+
+
+def test_a_stop_ends_idle_connections_once_they_were_kept_for_their_time(app: App) -> None:
+    with own_server(app) as server:
+        idle = server.caller()
+        wait_until(lambda: connection_threads() == 1, "it is served")
+        server.stop_taking()
+        stopping = InBackground(lambda: server.acceptor.stop(20.0, idle_seconds=0.1))
+        assert idle.is_ended()
+        stopping.result()
+
+
+def test_a_connection_on_which_a_request_has_come_is_not_idle(app: App) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as theirs:
+        ours, client = listener.accept()
+        with ours:
+            connection = Connection(ours, client, app, 20.0, str, str)
+            theirs.sendall(b"G")
+            wait_until(lambda: peek(ours) == b"G", "the byte has come")
+            assert not connection.stop_if_idle()
+            assert ours.recv(1) == b"G"
+            assert connection.stop_if_idle()
 
 
 def test_a_stop_lets_a_body_that_is_under_way_arrive(app: App) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import struct
@@ -444,6 +445,33 @@ def test_a_client_that_drips_its_body_is_not_cut_off(app: App, size: int) -> Non
         assert json.loads(caller.reply().body)["body"] == "x" * size
 
 
+def test_a_client_that_drips_less_than_the_least_is_cut_off(app: App) -> None:
+    with own_server(app, silence_seconds=0.3, least_bytes_per_second=1000) as server:
+        caller = server.caller()
+        caller.send(request("/a", "Content-Length: 100000", method="PUT"))
+
+        def is_cut_off() -> bool:
+            with contextlib.suppress(ConnectionError):
+                caller.send(b"x")
+            return connection_threads() == 0
+
+        wait_until(is_cut_off, "the connection is over")
+
+
+def test_a_client_that_takes_less_than_the_least_is_cut_off(app: App) -> None:
+    with own_server(app, silence_seconds=0.3, least_bytes_per_second=2**30) as server:
+        caller = server.caller(receive_buffer_bytes=4096)
+        caller.send(request("/large"))
+
+        def is_cut_off() -> bool:
+            with contextlib.suppress(ConnectionError):
+                caller.sock.recv(1000)
+            return app.closed == 1
+
+        wait_until(is_cut_off, "the answer was given up")
+        wait_until(lambda: connection_threads() == 0, "the connection is over")
+
+
 def test_a_silent_connection_is_closed(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection_module, "KEEP_ALIVE_SECONDS", 0.2)
     with own_server(app) as server:
@@ -454,9 +482,8 @@ def test_a_silent_connection_is_closed(app: App, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("sent", [b"GET", b"\r\n", b"GET / HTTP/1.1\r\nHost: h\r\nX: "])
-def test_a_head_that_drips_is_given_up(app: App, sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection_module, "HEAD_SECONDS", 0.3)
-    with own_server(app) as server:
+def test_a_head_that_drips_is_given_up(app: App, sent: bytes) -> None:
+    with own_server(app, head_seconds=0.3) as server:
         caller = server.caller()
         caller.send(sent)
         drip = b"\r\n" if sent == b"\r\n" else b"x"

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from common.auth import ClusterSecret
 from common.checksums import block_digests, checksum_of
 from common.chunk_notes import ChunkNote, encode_header
 from common.records import chunk_id
@@ -20,7 +19,6 @@ from master_node.recovery.findings import FOUND, GIVEN_UP, INCOMPLETE, INTACT, L
 from master_node.recovery.known import KnownFiles
 from master_node.recovery.strangers import LIKELY, PROVEN, Strangers
 from master_node.store.sqlite import SqliteStore
-from tests.support.environment import SECRET
 from tests.support.masters import ManualClock
 from tests.support.metadata import hex_id, make_chunk, make_file, make_upload
 from tests.support.served import ServedWorkers, served_workers
@@ -88,7 +86,7 @@ class Ruin:
 @pytest.fixture
 def ruin(tmp_path: Path) -> Iterator[Ruin]:
     store = SqliteStore(tmp_path / "m.sqlite3")
-    with served_workers(tmp_path, NAMES, ClusterSecret(SECRET).headers()) as workers:
+    with served_workers(tmp_path, NAMES) as workers:
         yield Ruin(store, workers)
     store.close()
 

@@ -1,0 +1,1 @@
+"""What puts the system on hosts and keeps it up to date there."""

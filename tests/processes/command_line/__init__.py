@@ -1,0 +1,1 @@
+"""The ring of real processes: nodes that are started, killed, paused, corrupted and starved."""
