@@ -11,6 +11,7 @@ from flask import Flask
 from api_gateway.access import Access
 from api_gateway.routes.answers import GatewayServices
 from api_gateway.routes.cluster import add_cluster_routes
+from api_gateway.routes.docs import add_docs_routes
 from api_gateway.routes.files import add_file_routes
 from api_gateway.routes.page import add_page_routes, explain_error
 from api_gateway.routes.paths import add_path_routes
@@ -43,6 +44,7 @@ def create_app(
     add_cluster_routes(edge, services.masters, master_urls, executor)
     add_quota_routes(edge, services.masters)
     add_page_routes(app, services.masters)
+    add_docs_routes(app, edge)
     return app
 
 

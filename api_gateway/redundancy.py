@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from common.errors import InvalidRequest
 
 CONSISTENCY_HEADER = "X-DFS-Consistency"
+# How fresh a read is to be.
+READ_LEVEL_HEADER = "X-DFS-Read-Consistency"
 FACTOR_HEADER = "X-DFS-Replication"
 FACTOR_FIELD = "replication_factor"
 

@@ -15,12 +15,15 @@ from common.errors import InvalidRequest, VersionUnknown
 from common.logs import EventLog
 from common.master_client import Located, MapPart
 from common.monitoring import Monitoring
+from common.openapi.build import build_document
+from common.openapi.service import add_document_route
 from common.records import Checksum, StoredChunk, is_version_id, take, take_objects
 from master_node.catalog import MAX_CHUNK_PAGE, Catalog, Expected, read_level
 from master_node.cluster_routes import ClusterServices, add_cluster_routes
 from master_node.commit import CommitRequest, Committer
 from master_node.listing import DEFAULT_LIMIT, MAX_LIMIT, ListingQuery
 from master_node.model import ACTIVE, DELETED, Preconditions
+from master_node.openapi.description import DESCRIPTION
 from master_node.quota_routes import add_quota_routes
 from master_node.quotas.ledger import Ledger
 from master_node.store.base import ReadLevel
@@ -46,12 +49,14 @@ def create_app(
     monitoring: Monitoring | None = None,
 ) -> Flask:
     """Everything a master answers; nothing is started."""
-    app = Flask(node_id)
+    # No files: Flask would serve a folder named "static" below the present one.
+    app = Flask(node_id, static_folder=None)
     edge = internal_edge(app, log, secret, monitoring)
     _add_upload_routes(edge, services, log)
     _add_file_routes(edge, services)
     add_quota_routes(edge, services.ledger)
     add_cluster_routes(edge, services.cluster)
+    add_document_route(edge, build_document(DESCRIPTION))
     return app
 
 

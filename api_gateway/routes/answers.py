@@ -12,6 +12,7 @@ from werkzeug.http import parse_accept_header
 from api_gateway.conditions import decide, last_modified
 from api_gateway.disposition import attachment
 from api_gateway.downloads import DownloadService
+from api_gateway.redundancy import READ_LEVEL_HEADER
 from api_gateway.uploads import Committed, UploadService
 from common.calls import Answer, Call, Started, json_answer
 from common.clock import Clock
@@ -20,7 +21,6 @@ from common.paths import file_name
 from common.records import FileInfo
 from common.wire import Headers
 
-READ_LEVEL_HEADER = "X-DFS-Read-Consistency"
 # How much of the chunk map comes with the first answer of a master.
 FIRST_MAP_PAGE = 64
 _FIRST_BYTE = re.compile(r"\s*bytes\s*=\s*(\d{1,18})\s*-\s*(\d{1,18})?\s*$", re.IGNORECASE | re.ASCII)

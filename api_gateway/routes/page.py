@@ -14,7 +14,7 @@ from common.master_client import MasterClient
 from common.security_headers import PAGE_HEADERS
 
 PAGE_LIMIT = 100
-_HEADERS = {
+HTML_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self';"
         " base-uri 'none'; frame-ancestors 'none'"
@@ -40,7 +40,7 @@ def add_page_routes(app: Flask, masters: MasterClient) -> None:
             crumbs=_crumbs(prefix),
             next_link=_link(prefix, listing["next_cursor"]) if listing["next_cursor"] else None,
         )
-        return Response(text, headers=_HEADERS, mimetype="text/html")
+        return Response(text, headers=HTML_HEADERS, mimetype="text/html")
 
 
 def explain_error(app: Flask, error: DFSError, call: Call, request_id: str) -> Answer:
@@ -50,7 +50,7 @@ def explain_error(app: Flask, error: DFSError, call: Call, request_id: str) -> A
         with app.request_context(dict(call.environ)):
             text = render_template("error.html", error=error, request_id=request_id).encode()
         kept = [header for header in answer.headers if header[0] not in ("Content-Type", "Content-Length")]
-        own = {"Content-Type": "text/html; charset=utf-8", "Content-Length": str(len(text)), **_HEADERS}
+        own = {"Content-Type": "text/html; charset=utf-8", "Content-Length": str(len(text)), **HTML_HEADERS}
         answer = Answer(error.status, [*kept, *own.items()], (text,))
     if error.status == 401:
         answer.headers.append(("WWW-Authenticate", 'Basic realm="Distributed File System", charset="UTF-8"'))

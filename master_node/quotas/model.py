@@ -81,8 +81,9 @@ class Quota:
             "prefix": self.prefix,
             "max_bytes": self.max_bytes,
             "max_files": self.max_files,
-            "used_bytes": self.used_bytes,
-            "used_files": self.used_files,
+            # Before the first count they know only what has come and gone since.
+            "used_bytes": max(0, self.used_bytes),
+            "used_files": max(0, self.used_files),
             "is_counted": self.is_counted,
         }
 

@@ -21,6 +21,7 @@ from common.config import Config, load_config
 from common.serving import Service
 from master_node.wiring import build_master
 from storage.wiring import build_worker
+from tests.support.checked import CheckedApp
 from tests.support.cluster import write_home
 from tests.support.environment import clear_settings
 from tests.support.own_server import OwnServer
@@ -37,6 +38,7 @@ class Ring:
         self.config = config
         self._servers: dict[str, OwnServer] = {}
         self._services: list[Service] = []
+        self._apps: list[CheckedApp] = []
         for name, master in config.masters.items():
             self._serve(build_master(config, name), master.port)
         for name, worker in config.workers.items():
@@ -72,9 +74,11 @@ class Ring:
             # The log files' handlers belong to this process, which goes on.
             for handler in logging.getLogger(f"dfs.{service.node_id}").handlers:
                 handler.close()
+        assert [fault for app in self._apps for fault in app.faults] == []
 
     def _serve(self, service: Service, port: int) -> None:
-        self._servers[service.node_id] = OwnServer(service.app, max_connections=64, port=port)
+        self._apps.append(CheckedApp(service.app))
+        self._servers[service.node_id] = OwnServer(self._apps[-1], max_connections=64, port=port)
         service.start()
         self._services.append(service)
 

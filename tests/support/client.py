@@ -16,6 +16,9 @@ from urllib.parse import quote, urlsplit
 
 import requests
 
+from tests.support.checked import check_answer, contract
+from tests.support.contract import seen_of
+
 TIMEOUT_SECONDS = 60.0
 PROBLEM = "application/problem+json"
 
@@ -33,7 +36,7 @@ class RawAnswer:
 
 
 class GatewayClient:
-    """Calls to one gateway; safe for any number of threads."""
+    """Calls to one gateway; safe for any number of threads. Every answer is held against the gateway's document."""
 
     def __init__(self, base_url: str, headers: Mapping[str, str] | None = None, verify: str | bool = True) -> None:
         """verify: the file of the CA that the gateway's certificate comes from."""
@@ -47,7 +50,7 @@ class GatewayClient:
         options.setdefault("timeout", TIMEOUT_SECONDS)
         options.setdefault("allow_redirects", False)
         options.setdefault("verify", self._verify)
-        return requests.request(method, self.base_url + target, headers=headers, **options)
+        return check_answer("gateway", requests.request(method, self.base_url + target, headers=headers, **options))
 
     def put(self, path: str, body: Any, **options: Any) -> requests.Response:
         return self.call("PUT", fs(path), data=body, **options)
@@ -110,9 +113,11 @@ class GatewayClient:
                 connection.putheader(name, value)
             connection.endheaders(body)
             response = connection.getresponse()
-            return RawAnswer(response.status, response.headers, response.read())
+            answer = RawAnswer(response.status, response.headers, response.read())
         finally:
             connection.close()
+        contract("gateway").check(seen_of(method, target, answer.status, answer.headers.items(), answer.body))
+        return answer
 
     def break_off(self, head: bytes, sent: bytes) -> bytes:
         """Send a request's head and a part of its body, then end the connection; returns what was answered, if any."""

@@ -1,0 +1,1 @@
+"""What a master says of itself: every route of `app.py` and `cluster_routes.py`."""

@@ -1,0 +1,1 @@
+"""What a worker says of itself: every route of `storage/routes/`."""

@@ -1,0 +1,72 @@
+"""Requests that schemathesis derives from the documents, sent to a running gateway, master and worker.
+
+No answer is an error of the service's own, and every one is as described. `--api-examples` says how many requests at
+random each operation gets, besides those at its limits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from schemathesis.schemas import BaseSchema
+
+from common.auth import ClusterSecret
+from common.openapi.build import build_document
+from tests.openapi.attack import Target, open_schema, send_all
+from tests.support.checked import DESCRIPTIONS
+from tests.support.client import GatewayClient
+from tests.support.cluster import TestCluster
+
+pytestmark = pytest.mark.processes
+
+WORKERS = ("worker_1", "worker_2", "worker_3", "worker_4")
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCluster]:
+    """A small cluster of this file's own: what is sent to it may drain a worker or free a chunk."""
+    cluster = TestCluster(tmp_path_factory.mktemp("attacked"), masters=("master_1",), workers=WORKERS)
+    cluster.start()
+    try:
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+@pytest.fixture(scope="module")
+def targets(cluster: TestCluster) -> Iterator[dict[str, Target]]:
+    client = GatewayClient(cluster.base_url, cluster.client_headers)
+    files = [client.stored(f"some/{number}", bytes(number)) for number in range(0, 100_000, 20_000)]
+    versions = [file["version_id"] for file in files]
+    secret = ClusterSecret(cluster.config.cluster.secret).headers()
+    files_known = {"file_id": [file["file_id"] for file in files], "version_id": versions, "upload_id": versions}
+    chunks_known = {"chunk_id": sorted(cluster.chunk_files("worker_1")), "folder": ["00", "a1", "ff"]}
+    found = {
+        "gateway": Target("gateway", cluster.base_url, cluster.client_headers, files_known),
+        "master": Target("master", cluster.node("master_1").url, secret, files_known),
+        "worker": Target("worker", cluster.node("worker_1").url, secret, chunks_known),
+    }
+    yield found
+    for target in found.values():
+        target.close()
+
+
+@pytest.fixture(scope="module")
+def schemas() -> dict[str, BaseSchema]:
+    return {kind: open_schema(build_document(description)) for kind, description in DESCRIPTIONS.items()}
+
+
+@pytest.mark.parametrize(
+    ("kind", "method", "rule"),
+    [(kind, one.method, one.rule) for kind, description in DESCRIPTIONS.items() for one in description.operations],
+)
+def test_whatever_is_sent_is_answered_as_described(
+    schemas: dict[str, BaseSchema],
+    targets: dict[str, Target],
+    kind: str,
+    method: str,
+    rule: str,
+    pytestconfig: pytest.Config,
+) -> None:
+    send_all(schemas[kind][rule][method], targets[kind], pytestconfig.getoption("--api-examples"))

@@ -1,0 +1,107 @@
+"""The services' OpenAPI documents are valid, and describe exactly the routes that there are."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from api_gateway.wiring import build_gateway
+from common.auth import ClusterSecret
+from common.config import load_config
+from common.openapi.build import build_document
+from common.openapi.model import Description
+from common.openapi.service import DOCUMENT_PATH
+from common.serving import Service
+from master_node.wiring import build_master
+from storage.wiring import build_worker
+from tests.support.checked import DESCRIPTIONS
+from tests.support.cluster import write_home
+from tests.support.environment import clear_settings
+
+_RULE_VARIABLE = re.compile(r"<[^>]+>|\{\w+\}")
+
+
+@pytest.fixture
+def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Service]]:
+    """One service of each kind, built as its entry point does it, and not started."""
+    clear_settings(monkeypatch)
+    write_home(tmp_path)
+    config = load_config(tmp_path)
+    built = {
+        "gateway": build_gateway(config, "gateway"),
+        "master": build_master(config, "master_1"),
+        "worker": build_worker(config, "worker_1"),
+    }
+    yield built
+    for service in built.values():
+        service.stop()
+        for handler in logging.getLogger(f"dfs.{service.node_id}").handlers:
+            handler.close()
+
+
+@pytest.mark.parametrize("kind", DESCRIPTIONS)
+def test_every_route_is_described_and_nothing_else(services: dict[str, Service], kind: str) -> None:
+    routes = {
+        (method, _without_names(rule.rule))
+        for rule in services[kind].app.url_map.iter_rules()
+        for method in rule.methods or ()
+    }
+    described = {(one.method, _without_names(one.rule)) for one in DESCRIPTIONS[kind].operations}
+    # Flask answers both of them wherever it can: HEAD is described where it is of use, OPTIONS in the text.
+    assert {route for route in routes if route[0] not in ("HEAD", "OPTIONS")} == described - {
+        route for route in described if route[0] == "HEAD"
+    }
+    assert described <= routes
+
+
+@pytest.mark.parametrize("description", DESCRIPTIONS.values(), ids=DESCRIPTIONS)
+def test_the_document_is_valid_openapi(description: Description) -> None:
+    document = build_document(description)
+    assert [error.message for error in OpenAPIV31SpecValidator(document).iter_errors()] == []
+
+
+@pytest.mark.parametrize("description", DESCRIPTIONS.values(), ids=DESCRIPTIONS)
+def test_every_operation_has_a_name_and_a_place_of_its_own(description: Description) -> None:
+    operations = description.operations
+    assert len({operation.name for operation in operations}) == len(operations)
+    assert len({(operation.method, operation.rule) for operation in operations}) == len(operations)
+    assert {operation.tag for operation in operations} == set(description.tags)
+
+
+@pytest.mark.parametrize("kind", DESCRIPTIONS)
+def test_a_service_serves_its_document(services: dict[str, Service], tmp_path: Path, kind: str) -> None:
+    secret = ClusterSecret(load_config(tmp_path).cluster.secret).headers()
+    answer = services[kind].app.test_client().get(DOCUMENT_PATH, headers=secret)
+    assert answer.json == build_document(DESCRIPTIONS[kind])
+
+
+def test_the_page_shows_every_operation_and_shape(services: dict[str, Service]) -> None:
+    page = services["gateway"].app.test_client().get("/docs")
+    assert (page.status_code, page.mimetype) == (200, "text/html")
+    ids = re.findall(r'id="([^"]+)"', page.text)
+    shown = {f"shape-{name}" for name in build_document(DESCRIPTIONS["gateway"])["components"]["schemas"]}
+    shown |= {operation.name for operation in DESCRIPTIONS["gateway"].operations}
+    assert set(ids) == shown
+    assert len(ids) == len(shown)
+
+
+def test_the_page_needs_no_script_and_nothing_from_elsewhere(services: dict[str, Service]) -> None:
+    text = services["gateway"].app.test_client().get("/docs").text
+    assert "<script" not in text
+    addresses = re.findall(r'(?:href|src|action)="([^"]*)"', text)
+    ids = set(re.findall(r'id="([^"]+)"', text))
+    assert {address[1:] for address in addresses if address.startswith("#")} <= ids
+    assert {address for address in addresses if not address.startswith("#")} == {
+        "/",
+        "/openapi.json",
+        "/static/page.css",
+    }
+
+
+def _without_names(rule: str) -> str:
+    return _RULE_VARIABLE.sub("{}", rule)
