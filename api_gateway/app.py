@@ -8,15 +8,17 @@ from functools import partial
 
 from flask import Flask
 
-from api_gateway.access import Access
+from api_gateway.access.audit import Audit
+from api_gateway.access.needs import require_complete
 from api_gateway.routes.answers import GatewayServices
 from api_gateway.routes.cluster import add_cluster_routes
 from api_gateway.routes.docs import add_docs_routes
 from api_gateway.routes.files import add_file_routes
+from api_gateway.routes.keys import AccessServices, add_key_routes, add_link_routes
 from api_gateway.routes.page import add_page_routes, explain_error
 from api_gateway.routes.paths import add_path_routes
 from api_gateway.routes.quotas import add_quota_routes
-from common.calls import Call
+from api_gateway.routes.sign_in import add_sign_in_routes
 from common.edge import Edge
 from common.logs import EventLog
 from common.monitoring import Monitoring
@@ -24,7 +26,8 @@ from common.monitoring import Monitoring
 
 def create_app(
     services: GatewayServices,
-    access: Access,
+    access: AccessServices,
+    audit: Audit,
     master_urls: Mapping[str, str],
     executor: Executor,
     log: EventLog,
@@ -32,23 +35,16 @@ def create_app(
 ) -> Flask:
     """Everything the gateway answers; nothing is started."""
     app = Flask(__name__)
-
-    def guard(call: Call) -> None:
-        if call.path == "/health" or call.path.startswith("/static/"):
-            return
-        access.check(call.method, call.headers, call.client, _local_address(call), call.headers.get("Host", ""))
-
-    edge = Edge(app, log, guard, partial(explain_error, app), logs_all=True, monitoring=monitoring)
+    explain = partial(explain_error, app)
+    edge = Edge(app, log, access.gate.admit, explain, logs_all=True, monitoring=monitoring, audit=audit.note)
     add_file_routes(edge, services)
     add_path_routes(app, edge, services)
     add_cluster_routes(edge, services.masters, master_urls, executor)
     add_quota_routes(edge, services.masters)
-    add_page_routes(app, services.masters)
+    add_key_routes(edge, services.masters, access, services.clock)
+    add_link_routes(edge, access.links)
+    add_page_routes(app, edge, services.masters)
+    add_sign_in_routes(app, edge, access.gate, access.sessions)
     add_docs_routes(app, edge)
+    require_complete((method, rule.rule) for rule in app.url_map.iter_rules() for method in rule.methods or ())
     return app
-
-
-def _local_address(call: Call) -> str | None:
-    """Our end of the client's connection; a client with the same address is on this machine."""
-    connection = call.environ.get("dfs.socket")
-    return str(connection.getsockname()[0]) if connection is not None else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
@@ -39,12 +39,15 @@ def receive_form(
     content_type: str,
     max_files: int,
     redundancy: Redundancy = AS_CONFIGURED,
+    permit: Callable[..., None] = lambda *_: None,
 ) -> list[Committed]:
     """Store the files of a form, in the order in which they came; nothing is visible until all have arrived.
 
     The field "path" names where a file goes; for several files, or when it ends in "/", it is the folder. It may be
     given once for each file instead, in the same order. Without it a file goes by its own name. A field
     "replication_factor" stands before the files, and counts instead of what `redundancy` says.
+
+    permit: asked about all paths before anything is visible; it raises.
     """
     with service.admission.admitted(), ExitStack() as stack:
         form = _Form(service, stack, body.length, max_files, redundancy)
@@ -53,7 +56,7 @@ def receive_form(
                 form.take_file(part)
             elif part.value:
                 form.take_field(part)
-        return form.commit()
+        return form.commit(permit)
 
 
 def choose_type(announced: str, path: str) -> str:
@@ -110,11 +113,12 @@ class _Form:
                 raise InvalidForm(f'the field "{FACTOR_FIELD}" must stand before the files')
             self._redundancy = self._redundancy.with_factor(f'the field "{FACTOR_FIELD}"', part.value)
 
-    def commit(self) -> list[Committed]:
+    def commit(self, permit: Callable[..., None]) -> list[Committed]:
         """Make the files visible, one after the other."""
         if not self._received:
             raise InvalidForm('the form has no file; send one in the field "file"')
         paths = _paths_of([item.filename for item in self._received], self._paths)
+        permit(*paths)
         options = [
             CommitOptions(path, choose_type(item.content_type, path))
             for item, path in zip(self._received, paths, strict=True)

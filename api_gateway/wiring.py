@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from api_gateway.access import Access
+from api_gateway.access.audit import Audit
+from api_gateway.access.gate import Gate
+from api_gateway.access.key_cache import KeyCache
+from api_gateway.access.links import Links
+from api_gateway.access.sessions import Sessions
+from api_gateway.access.sign_ins import FailedSignIns
+from api_gateway.access.signing import Signer
 from api_gateway.admission import Admission, UploadLimits
 from api_gateway.app import create_app
 from api_gateway.avoidance import Avoidance
@@ -14,16 +20,18 @@ from api_gateway.memory import memory_bound_bytes
 from api_gateway.metrics import monitor_gateway
 from api_gateway.replication import Replicator
 from api_gateway.routes.answers import GatewayServices
+from api_gateway.routes.keys import AccessServices
 from api_gateway.small_chunks import SmallChunks
 from api_gateway.stragglers import Stragglers
 from api_gateway.uploads import UploadService
-from common.clock import SystemClock
+from common.auth import ClusterSecret
+from common.clock import Clock, SystemClock
 from common.config import Config
 from common.http import HttpPool
-from common.logs import open_log
+from common.logs import open_audit_log, open_log
 from common.master_client import MasterClient
 from common.serving import Service
-from common.settings import MIB
+from common.settings import MIB, GatewaySettings
 from common.worker_client import WorkerClient
 
 
@@ -84,6 +92,10 @@ def build_gateway(config: Config, node_id: str) -> Service:
         memory_bound_bytes=bound,
         token=config.cluster.metrics_token,
     )
+    access = build_access(settings, ClusterSecret.of(config.cluster), masters, clock)
+    audit = Audit(
+        open_audit_log(node_id, config.log_dir(node_id), config.cluster, clock), has_reads=settings.audit_reads
+    )
 
     def start() -> None:
         print(f"{node_id}: takes at most {bound // MIB} MiB of memory, by its settings", flush=True)
@@ -95,5 +107,18 @@ def build_gateway(config: Config, node_id: str) -> Service:
         pool.close()
         log.info("stopped")
 
-    app = create_app(services, Access(settings.api_key), master_urls, executor, log, monitoring)
+    app = create_app(services, access, audit, master_urls, executor, log, monitoring)
     return Service(node_id, app, log, start, stop)
+
+
+def build_access(
+    settings: GatewaySettings, secret: ClusterSecret, masters: MasterClient, clock: Clock
+) -> AccessServices:
+    """Who may come in."""
+    keys = KeyCache(masters, clock, settings.key_cache_seconds)
+    sessions = Sessions(Signer(secret.derive_keys("page session")), clock, settings.session_seconds)
+    links = Links(Signer(secret.derive_keys("link")), clock, settings.max_link_seconds)
+    # Public, and another one as soon as the operator's key is: what was signed for the old one ends.
+    operator_id = Signer(secret.derive_keys("operator")).sign(settings.api_key)[:16]
+    failures = FailedSignIns(clock, settings.failed_sign_ins_per_minute)
+    return AccessServices(Gate(settings.api_key, operator_id, keys, sessions, links, failures), keys, sessions, links)

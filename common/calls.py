@@ -13,10 +13,11 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qsl
 
+from common.actors import Actor
 from common.auth import verify_body
 from common.bodies import BodyReader
 from common.checksums import Buffer
-from common.errors import DFSError, InvalidRequest, RangeNotSatisfiable, TooLarge
+from common.errors import DFSError, InvalidRequest, RangeNotSatisfiable, TooLarge, Unauthorized
 from common.wire import Headers
 
 RETRY_AFTER_SECONDS = 2
@@ -25,7 +26,15 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Call:
-    """One request."""
+    """One request.
+
+    rule: that of the route which serves it, as it was registered; empty where there is none. actor: who asks, set by
+    the guard where it knows. subjects: the paths that it concerns, as far as handlers have said so.
+    """
+
+    rule = ""
+    actor: Actor | None = None
+    subjects: tuple[str, ...] = ()
 
     def __init__(self, environ: dict[str, Any]) -> None:
         self.environ = environ
@@ -74,6 +83,17 @@ class Call:
         """Which request of its connection this is, from 0."""
         number: int = self.environ.get("dfs.number", 0)
         return number
+
+    def permit(self, *paths: str) -> None:
+        """Raise OutsidePrefix unless whoever asks may deal with all of these paths; notes them as subjects.
+
+        A handler asks this of every path before it does or answers anything; the rights themselves are the guard's.
+        """
+        self.subjects += paths
+        if self.actor is None:
+            raise Unauthorized("nobody has said who asks")
+        for path in paths:
+            self.actor.require_path(path)
 
     def json(self) -> Mapping[str, Any]:
         """The JSON object in the body; raises InvalidRequest, TooLarge, ClusterSecretRejected for another's body."""
@@ -156,7 +176,8 @@ def problem_answer(error: DFSError, request_id: str) -> Answer:
     if isinstance(error, RangeNotSatisfiable) and "size" in error.context:
         headers.append(("Content-Range", f"bytes */{error.context['size']}"))
     if error.is_retryable:
-        headers.append(("Retry-After", str(RETRY_AFTER_SECONDS)))
+        seconds = error.context.get("retry_after_seconds", RETRY_AFTER_SECONDS)
+        headers.append(("Retry-After", str(seconds)))
     problem = {**error.to_problem(), "request_id": request_id}
     return _text_answer(_encode(problem), error.status, "application/problem+json", headers)
 

@@ -1,7 +1,8 @@
 """The only place that reads the wall clock; what waits or stamps and is to be tested gets its time from here.
 
 Elapsed time is monotonic. Wall-clock time is for timestamps that people read; no decision is taken on it, because
-the clocks of two machines cannot be compared and one machine's clock can jump.
+the clocks of two machines cannot be compared and one machine's clock can jump. The one exception: until when the
+gateway's links and sessions count. That time must mean something to people, and the clock that set it judges it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ class Clock(Protocol):
     def timestamp(self) -> str:
         """Now, as RFC 3339 in UTC with milliseconds, e.g. 2026-01-31T12:00:00.000Z."""
 
+    def unix_seconds(self) -> float:
+        """Now, by the wall clock; only for what the module's docstring allows."""
+
     def sleep(self, seconds: float) -> None:
         """Block the calling thread."""
 
@@ -31,8 +35,10 @@ class SystemClock:
         return time.monotonic()
 
     def timestamp(self) -> str:
-        now = datetime.now(timezone.utc)
-        return now.strftime("%Y-%m-%dT%H:%M:%S.") + f"{now.microsecond // 1000:03d}Z"
+        return _format(datetime.now(timezone.utc))
+
+    def unix_seconds(self) -> float:
+        return time.time()
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
@@ -48,6 +54,15 @@ def timestamp_seconds(value: str) -> float:
     return parse_timestamp(value).timestamp()
 
 
+def format_timestamp(unix_seconds: float) -> str:
+    """A moment in the form of `Clock.timestamp`."""
+    return _format(datetime.fromtimestamp(unix_seconds, timezone.utc))
+
+
 def age_seconds(modified_at: float) -> float:
     """How long ago a file was changed, by the wall clock that stamped it; a hint, for that clock can jump."""
     return max(0.0, time.time() - modified_at)
+
+
+def _format(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"

@@ -35,6 +35,7 @@ UNSIGNED_PATHS = frozenset({"/health", "/ready", "/metrics", SESSION_PATH})
 Handler = Callable[..., Answer]
 Guard = Callable[[Call], None]
 Explain = Callable[[DFSError, Call, str], Answer]
+Audit = Callable[[Call, int], None]
 # Asked every few seconds by whoever watches: not worth keeping while they go well.
 _WATCHED = frozenset({"/health", READY_PATH, METRICS_PATH})
 _STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
@@ -56,21 +57,24 @@ class Edge:
         *,
         logs_all: bool = False,
         monitoring: Monitoring | None = None,
+        audit: Audit | None = None,
     ) -> None:
         """guard: raises when the call may not come in; asked for every request, whichever way it goes.
 
         explain: makes the answer to an error; default: problem+json. logs_all: requests that went well are events
         worth keeping, too; else they are only logged for debugging. monitoring: what the service shows of itself.
+        audit: told of every request and its status.
         """
         monitoring = monitoring or Monitoring(Metrics(app.name))
         self._metrics = monitoring.metrics
         self._explain = explain or _explain_as_problem
+        self._audit = audit
         self._logs_all = logs_all
         self._log = log
         self._guard = monitoring.guarded(guard)
         self._flask = app.wsgi_app
         self._app = app
-        self._direct: dict[tuple[str, str], list[tuple[re.Pattern[str], Handler, RouteTally]]] = {}
+        self._direct: dict[tuple[str, str], list[tuple[re.Pattern[str], Handler, str, RouteTally]]] = {}
         app.wsgi_app = self._serve  # type: ignore[method-assign]
         app.url_map.merge_slashes = False
         app.json.sort_keys = False  # type: ignore[attr-defined]
@@ -86,7 +90,7 @@ class Edge:
             self._app.add_url_rule(rule, f"{method} {rule}", _flask_view(handler), methods=[method])
             pattern = _VARIABLE.sub(lambda match: _ANYTHING if match[1] else _PLAIN, re.escape(rule))
             entries = self._direct.setdefault((method, _first_segment(rule)), [])
-            entries.append((re.compile(pattern), handler, self._metrics.route(method, rule)))
+            entries.append((re.compile(pattern), handler, rule, self._metrics.route(method, rule)))
             # As Flask does it: a fixed path goes before one with a variable.
             entries.sort(key=lambda entry: entry[0].groups)
             return handler
@@ -96,9 +100,11 @@ class Edge:
     def _serve(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[Any]:
         """The WSGI app: the short way where the request is plain, else Flask's."""
         path = environ["PATH_INFO"]
-        for pattern, handler, tally in self._direct.get((environ["REQUEST_METHOD"], _first_segment(path)), ()):
+        for pattern, handler, rule, tally in self._direct.get((environ["REQUEST_METHOD"], _first_segment(path)), ()):
             if (found := pattern.fullmatch(path)) is not None:
-                return self._serve_directly(Call(environ), handler, found.groups(), tally, start_response)
+                call = Call(environ)
+                call.rule = rule
+                return self._serve_directly(call, handler, found.groups(), tally, start_response)
         pieces = self._flask(environ, start_response)
         tally = environ.get("dfs.tally") or self._metrics.route(environ["REQUEST_METHOD"], None)
         return _Counting(pieces, getattr(pieces, "close", None), tally)
@@ -146,6 +152,8 @@ class Edge:
             client=call.client,
             milliseconds=round(1000 * seconds, 1),
         )
+        if self._audit is not None:
+            self._audit(call, status)
 
     def _explained(self, error: DFSError) -> Response:
         return to_response(self._explain(error, _current_call(), g.get("request_id", "")))
@@ -273,9 +281,10 @@ def _flask_view(handler: Handler) -> Callable[..., Response]:
 
 
 def _current_call() -> Call:
-    """The request that Flask is serving: one value from the guard to the log."""
+    """The request that Flask is serving: one value from the guard to the logs."""
     if "call" not in g:
         g.call = Call(request.environ)
+        g.call.rule = request.url_rule.rule if request.url_rule is not None else ""
     call: Call = g.call
     return call
 

@@ -3,17 +3,18 @@
 DFSError
     InvalidRequest 400          InvalidPath, InvalidForm, IncompleteBody
     Unauthorized 401
-    Forbidden 403               CrossSiteRequest, ClusterSecretRejected
-    NotFound 404                FileUnknown, VersionUnknown, UploadUnknown, ChunkMissing, WorkerUnknown,
+    Forbidden 403               CrossSiteRequest, ClusterSecretRejected, RightMissing, OutsidePrefix, LinkRefused
+    NotFound 404                FileUnknown, VersionUnknown, UploadUnknown, ChunkMissing, WorkerUnknown, KeyUnknown,
                                 QuotaUnknown
     MethodNotAllowed 405
-    Conflict 409                PathTaken, UploadClosed, ChunkConflict, StaleEpoch,
+    Conflict 409                PathTaken, UploadClosed, ChunkConflict, StaleEpoch, AdminNeeded,
                                 IncompatibleRelease
     FileDeleted 410
     PreconditionFailed 412
     TooLarge 413                LargerThanQuota
     RangeNotSatisfiable 416
     ChunkCorrupt 422
+    TooManyRequests 429         TooManySignIns
     InternalError 500
     ChunkLost 500
     PeerUnreachable 502
@@ -91,6 +92,18 @@ class ClusterSecretRejected(Forbidden):
     code, title = "cluster_secret_rejected", "The request is not signed with this cluster's secret"
 
 
+class RightMissing(Forbidden):
+    code, title = "right_missing", "The key does not have the right"
+
+
+class OutsidePrefix(Forbidden):
+    code, title = "outside_prefix", "The key is bound to other paths"
+
+
+class LinkRefused(Forbidden):
+    code, title = "link_refused", "The link is not valid, or not any more"
+
+
 class NotFound(DFSError):
     status, code, title = 404, "not_found", "There is nothing at this address"
 
@@ -117,6 +130,10 @@ class WorkerUnknown(NotFound):
 
 class QuotaUnknown(NotFound):
     code, title = "quota_not_found", "There is no quota of this prefix"
+
+
+class KeyUnknown(NotFound):
+    code, title = "key_not_found", "There is no such key"
 
 
 class MethodNotAllowed(DFSError):
@@ -147,6 +164,10 @@ class IncompatibleRelease(Conflict):
     code, title = "incompatible_release", "The two nodes' releases do not understand each other"
 
 
+class AdminNeeded(Conflict):
+    code, title = "admin_needed", "Nobody could make or revoke keys afterwards"
+
+
 class FileDeleted(DFSError):
     status, code, title = 410, "file_deleted", "The file is in the trash"
 
@@ -169,6 +190,16 @@ class RangeNotSatisfiable(DFSError):
 
 class ChunkCorrupt(DFSError):
     status, code, title = 422, "chunk_corrupt", "The bytes do not match their checksum"
+
+
+class TooManyRequests(DFSError):
+    """context: may say `retry_after_seconds`."""
+
+    status, code, title, is_retryable = 429, "too_many_requests", "Too many requests", True
+
+
+class TooManySignIns(TooManyRequests):
+    code, title = "too_many_sign_ins", "Too many failed sign-ins from this address"
 
 
 class InternalError(DFSError):

@@ -19,10 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from common.addresses import is_own_address
+from common.clock import SystemClock
 from common.config import Config, ConfigError, load_config
 from common.environment import PROJECT_ROOT, child_environment, home_directory
-from common.errors import CannotStart, DFSError
+from common.errors import CannotStart, DFSError, Forbidden, Unauthorized
 from common.http import HttpPool
+from common.master_client import MasterClient
 from common.settings import render_env_example
 from common.tls import TlsFiles, only_context
 
@@ -92,7 +94,7 @@ class Cluster:
         while time.monotonic() < give_up_at:
             self.require_all_running()
             with contextlib.suppress(DFSError):
-                state = self._ask("/cluster")
+                state = self._state()
                 missing = _missing(state)
                 if not missing:
                     return state
@@ -146,6 +148,22 @@ class Cluster:
         """What a node's process gets, with `variables` of its own."""
         fixed = {"DFS_HOME": str(self.config.home), "PYTHONUNBUFFERED": "1"}
         return child_environment({**fixed, **(variables or {})}, self.environment)
+
+    def _state(self) -> dict[str, Any]:
+        """What the gateway says of the cluster; where it wants a key that is not known here, what the masters say."""
+        try:
+            return self._ask("/cluster")
+        except (Unauthorized, Forbidden):
+            pool = HttpPool.of(self.config)
+        try:
+            urls = self.config.master_urls()
+            masters = MasterClient(pool, list(urls.values()), SystemClock(), timeout_seconds=3.0, deadline_seconds=5.0)
+            state = masters.cluster()
+            is_alive = {name: masters.is_alive(url) for name, url in urls.items()}
+        finally:
+            pool.close()
+        described = [{"master_id": name, "state": "alive" if here else "dead"} for name, here in is_alive.items()]
+        return {**state, "masters": described}
 
     def _ask(self, path: str) -> dict[str, Any]:
         gateway = self.config.gateway

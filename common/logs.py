@@ -54,11 +54,7 @@ class EventLog:
 
 def open_log(node_id: str, log_dir: Path, file_name: str, settings: ClusterSettings, clock: Clock) -> EventLog:
     """The log of a node: `log_dir/file_name`, made with its folder where missing. Call once per process and node."""
-    log_dir.mkdir(parents=True, exist_ok=True)
-    file_handler = _SizedFileHandler(
-        log_dir / file_name, maxBytes=settings.log_max_bytes, backupCount=settings.log_backups, encoding="utf-8"
-    )
-    file_handler.setFormatter(_JsonFormatter(node_id, clock))
+    file_handler = _file_handler(node_id, log_dir / file_name, settings, clock)
     console = logging.StreamHandler(sys.stderr)
     console.setLevel(logging.ERROR)
     console.setFormatter(_ConsoleFormatter(node_id))
@@ -67,6 +63,24 @@ def open_log(node_id: str, log_dir: Path, file_name: str, settings: ClusterSetti
     logger.propagate = False
     logger.handlers = [file_handler, console]
     return EventLog(logger)
+
+
+def open_audit_log(node_id: str, log_dir: Path, settings: ClusterSettings, clock: Clock) -> EventLog:
+    """`log_dir/audit.log`: written and rotated as the node's log, whatever level that has."""
+    logger = logging.getLogger(f"dfs.{node_id}.audit")
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    logger.handlers = [_file_handler(node_id, log_dir / "audit.log", settings, clock)]
+    return EventLog(logger)
+
+
+def _file_handler(node_id: str, path: Path, settings: ClusterSettings, clock: Clock) -> logging.Handler:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = _SizedFileHandler(
+        path, maxBytes=settings.log_max_bytes, backupCount=settings.log_backups, encoding="utf-8"
+    )
+    handler.setFormatter(_JsonFormatter(node_id, clock))
+    return handler
 
 
 class _SizedFileHandler(logging.handlers.RotatingFileHandler):

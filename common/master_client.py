@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from common.api_keys import KeyRecord
 from common.clock import Clock
 from common.errors import DFSError, Forbidden, MetadataUnavailable, NoMasterAnswers, PeerUnreachable
 from common.http import HttpPool
@@ -149,13 +150,18 @@ class MasterClient:
         suffix = f"?{given}" if given else ""
         return FileInfo.from_json(self._call("DELETE", f"/files/{quote(file_id, safe='')}{suffix}"))
 
-    def restore_file(self, file_id: str, version: int | None, path: str | None) -> FileInfo:
-        """Out of the trash, or an old version made the current one again."""
-        body = {"version": version, "path": path}
+    def restore_file(
+        self, file_id: str, version: int | None, path: str | None, from_path: str | None = None
+    ) -> FileInfo:
+        """Out of the trash, or an old version made the current one again. from_path: only while the file is there."""
+        body = {"version": version, "path": path, "from_path": from_path}
         return FileInfo.from_json(self._call("POST", f"/files/{quote(file_id, safe='')}/restore", body))
 
-    def rename_file(self, file_id: str, path: str, if_match: str | None = None) -> FileInfo:
-        body = {"path": path, "if_match": if_match}
+    def rename_file(
+        self, file_id: str, path: str, if_match: str | None = None, from_path: str | None = None
+    ) -> FileInfo:
+        """from_path: only while the file is still there."""
+        body = {"path": path, "if_match": if_match, "from_path": from_path}
         return FileInfo.from_json(self._call("PATCH", f"/files/{quote(file_id, safe='')}", body))
 
     # --- cluster ---
@@ -206,6 +212,26 @@ class MasterClient:
     def fsck(self) -> dict[str, Any]:
         """How far the last check is, and what it found."""
         return self._call("GET", "/fsck")
+
+    # --- keys ---
+
+    def put_key(self, key: KeyRecord) -> None:
+        """Keep a new key. The masters never learn its text."""
+        self._call("POST", "/keys", key.to_json())
+
+    def find_key(self, key_id: str) -> KeyRecord:
+        """The key with this id, also a revoked one; raises KeyUnknown."""
+        return KeyRecord.from_json(self._call("GET", f"/keys/{quote(key_id, safe='')}"))
+
+    def list_keys(self, after: str, limit: int, is_active_only: bool = False) -> list[KeyRecord]:
+        """Keys in the order of their ids, from the first above `after`; or only those that are not revoked."""
+        query = urlencode({"after": after, "limit": limit, "active": "true" if is_active_only else "false"})
+        answer = self._call("GET", f"/keys?{query}")
+        return [KeyRecord.from_json(item) for item in take_objects(answer, "keys")]
+
+    def revoke_key(self, key_id: str) -> KeyRecord:
+        """From now on the key counts no more; raises KeyUnknown."""
+        return KeyRecord.from_json(self._call("DELETE", f"/keys/{quote(key_id, safe='')}"))
 
     def is_alive(self, url: str) -> bool:
         """Whether the master at `url` answers within a second."""

@@ -133,7 +133,7 @@ class GatewaySettings:
     port: int = setting(5000, "port", minimum=1, maximum=65535)
     api_key: str = setting(
         "",
-        "clients must send it as bearer token or as password of HTTP Basic; empty: only this machine is served",
+        "the operator's own key, with all rights; without it and without any other, only this machine is served",
         is_secret=True,
         is_file_key=False,
     )
@@ -177,6 +177,13 @@ class GatewaySettings:
         maximum=3500.0,
     )
     max_files_per_request: int = setting(100, "files in one form", minimum=1, maximum=10000)
+    key_cache_seconds: float = setting(5.0, "how long a revoked key may still be taken", minimum=0.0, maximum=3600.0)
+    session_seconds: int = setting(43200, "how long a sign-in in a browser counts", minimum=60, maximum=31536000)
+    max_link_seconds: int = setting(604800, "longest life of a presigned link", minimum=1, maximum=31536000)
+    failed_sign_ins_per_minute: int = setting(
+        30, "wrong keys that one address may show before it is answered 429", minimum=1, maximum=1000000
+    )
+    audit_reads: bool = setting(True, "whether audit.log has reads, too, and not only changes and refusals")
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ from common.records import Checksum, StoredChunk, is_version_id, take, take_obje
 from master_node.catalog import MAX_CHUNK_PAGE, Catalog, Expected, read_level
 from master_node.cluster_routes import ClusterServices, add_cluster_routes
 from master_node.commit import CommitRequest, Committer
+from master_node.key_routes import add_key_routes
+from master_node.keys import Keys
 from master_node.listing import DEFAULT_LIMIT, MAX_LIMIT, ListingQuery
 from master_node.model import ACTIVE, DELETED, Preconditions
 from master_node.openapi.description import DESCRIPTION
@@ -39,6 +41,7 @@ class MasterServices:
     catalog: Catalog
     ledger: Ledger
     cluster: ClusterServices
+    keys: Keys
 
 
 def create_app(
@@ -56,6 +59,7 @@ def create_app(
     _add_file_routes(edge, services)
     add_quota_routes(edge, services.ledger)
     add_cluster_routes(edge, services.cluster)
+    add_key_routes(edge, services.keys)
     add_document_route(edge, build_document(DESCRIPTION))
     return app
 
@@ -136,13 +140,16 @@ def _add_file_routes(edge: Edge, services: MasterServices) -> None:
     @edge.route("POST", "/files/<file_id>/restore")
     def restore_file(call: Call, file_id: str) -> Answer:
         body = call.json()
-        restored = services.catalog.restore(file_id, _optional(body, "version", int), _optional(body, "path", str))
+        expected = Expected(path=_optional(body, "from_path", str))
+        restored = services.catalog.restore(
+            file_id, _optional(body, "version", int), _optional(body, "path", str), expected
+        )
         return json_answer(restored.to_json())
 
     @edge.route("PATCH", "/files/<file_id>")
     def rename_file(call: Call, file_id: str) -> Answer:
         body = call.json()
-        expected = Expected(_optional(body, "if_match", str))
+        expected = Expected(_optional(body, "if_match", str), _optional(body, "from_path", str))
         return json_answer(services.catalog.rename(file_id, take(body, "path", str), expected).to_json())
 
     @edge.route("GET", "/versions/<version_id>/chunks")

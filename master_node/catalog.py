@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from common.clock import Clock
@@ -32,6 +32,10 @@ class Expected:
 
     if_match: str | None = None
     path: str | None = None
+
+    def of_move(self, file: File, target: str | None) -> Expected:
+        """The same for a change that may be a repeat: then the file is where it was to go."""
+        return replace(self, path=None) if file.path == target else self
 
     def check(self, file: File) -> None:
         """Raise PreconditionFailed, or FileUnknown where the path is another file's or nobody's by now."""
@@ -119,12 +123,15 @@ class Catalog:
 
         return self._change(file_id, change).to_info()
 
-    def restore(self, file_id: str, version: int | None, path: str | None) -> FileInfo:
+    def restore(
+        self, file_id: str, version: int | None, path: str | None, expected: Expected = NOTHING_EXPECTED
+    ) -> FileInfo:
         """Out of the trash, under another path if given; or, with `version`, an old content made current again."""
         if path is not None:
             check_path(path)
 
         def change(file: File) -> File:
+            expected.of_move(file, path).check(file)
             now = self._clock.timestamp()
             if version is not None:
                 restored = model.restore_version(
@@ -147,7 +154,7 @@ class Catalog:
 
         def change(file: File) -> File:
             model.require_active(file)
-            expected.check(file)
+            expected.of_move(file, path).check(file)
             renamed = file if file.path == path else model.rename(file, path, self._clock.timestamp())
             _require_folder_empty(renamed)
             return renamed

@@ -26,6 +26,7 @@ from master_node.garbage import GarbageCollector
 from master_node.inventory import Inventory
 from master_node.job_board import JobBoard, RequestedFsck
 from master_node.jobs import Job, JobRunner
+from master_node.keys import Keys
 from master_node.lost import Strike
 from master_node.membership import Membership
 from master_node.metrics import monitor_master
@@ -113,6 +114,7 @@ def build_master(config: Config, master_id: str) -> Service:
             jobs=board,
             report=ClusterReport(roster.worker_ids, store, membership, election, board, config.cluster),
         ),
+        keys=Keys(store, clock),
     )
 
     def start() -> None:

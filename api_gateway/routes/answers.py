@@ -19,11 +19,22 @@ from common.clock import Clock
 from common.master_client import Located, MapPart, MasterClient
 from common.paths import file_name
 from common.records import FileInfo
+from common.security_headers import PAGE_HEADERS
 from common.wire import Headers
 
 # How much of the chunk map comes with the first answer of a master.
 FIRST_MAP_PAGE = 64
 _FIRST_BYTE = re.compile(r"\s*bytes\s*=\s*(\d{1,18})\s*-\s*(\d{1,18})?\s*$", re.IGNORECASE | re.ASCII)
+HTML_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self';"
+        " base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+    **PAGE_HEADERS,
+}
 
 
 @dataclass(frozen=True)
@@ -93,6 +104,13 @@ def wanted_map(services: GatewayServices, call: Call) -> MapPart:
 def wanted_level(call: Call) -> str | None:
     """How fresh the client wants its read to be; the masters know the choices."""
     return call.headers.get(READ_LEVEL_HEADER)
+
+
+def page_answer(text: str, status: int = 200) -> Answer:
+    """A page for a browser."""
+    encoded = text.encode()
+    own = {"Content-Type": "text/html; charset=utf-8", "Content-Length": str(len(encoded)), **HTML_HEADERS}
+    return Answer(status, list(own.items()), (encoded,))
 
 
 def is_html_form(call: Call) -> bool:

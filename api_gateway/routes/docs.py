@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from flask import Flask, Response, render_template
+from flask import Flask, render_template
 
 from api_gateway.openapi.description import DESCRIPTION
 from api_gateway.openapi.reading import read_chapters, read_shapes
-from api_gateway.routes.page import HTML_HEADERS
+from api_gateway.routes.answers import page_answer
+from common.calls import Answer, Call
 from common.edge import Edge
 from common.openapi.build import build_document
 from common.openapi.service import add_document_route
@@ -17,7 +18,7 @@ def add_docs_routes(app: Flask, edge: Edge) -> None:
     add_document_route(edge, document)
     chapters, shapes = read_chapters(document), read_shapes(document)
 
-    @app.get("/docs")
-    def docs() -> Response:
-        text = render_template("docs.html", info=document["info"], chapters=chapters, shapes=shapes)
-        return Response(text, headers=HTML_HEADERS, mimetype="text/html")
+    @edge.route("GET", "/docs")
+    def docs(_call: Call) -> Answer:
+        with app.app_context():
+            return page_answer(render_template("docs.html", info=document["info"], chapters=chapters, shapes=shapes))

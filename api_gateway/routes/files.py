@@ -17,7 +17,7 @@ from common.calls import Answer, Call, json_answer
 from common.edge import Edge
 from common.errors import FileDeleted, FileUnknown
 from common.master_client import Located
-from common.records import take
+from common.records import FileInfo, take
 
 LISTING_PARAMETERS = ("prefix", "delimiter", "limit", "cursor", "status")
 MAX_MAP_PAGE = 1000
@@ -30,7 +30,9 @@ def add_file_routes(edge: Edge, services: GatewayServices) -> None:
     def upload_form(call: Call) -> Answer:
         content_type = call.headers.get("Content-Type", "")
         redundancy = read_redundancy(call.headers)
-        done = receive_form(services.uploads, call.body, content_type, services.max_files_per_request, redundancy)
+        done = receive_form(
+            services.uploads, call.body, content_type, services.max_files_per_request, redundancy, call.permit
+        )
         if is_html_form(call):
             return to_page(done[0].file.path)
         if len(done) == 1:
@@ -39,12 +41,18 @@ def add_file_routes(edge: Edge, services: GatewayServices) -> None:
 
     @edge.route("GET", "/files")
     def list_files(call: Call) -> Answer:
+        """Without a prefix: all that the key may see."""
         query = {name: call.query[name] for name in LISTING_PARAMETERS if name in call.query}
+        if not query.get("prefix") and call.actor is not None:
+            query["prefix"] = call.actor.prefix
+        call.permit(query.get("prefix", ""))
         return json_answer(masters.list_files(query, wanted_level(call)))
 
     @edge.route("GET", "/files/<file_id>")
     def get_file(call: Call, file_id: str) -> Answer:
-        return file_answer(masters.find_file(file_id, level=wanted_level(call)).file)
+        file = masters.find_file(file_id, level=wanted_level(call)).file
+        call.permit(file.path)
+        return file_answer(file)
 
     @edge.route("GET", "/files/<file_id>/chunks")
     def get_chunk_map(call: Call, file_id: str) -> Answer:
@@ -53,6 +61,7 @@ def add_file_routes(edge: Edge, services: GatewayServices) -> None:
         limit = call.number("limit", 100, MAX_MAP_PAGE, minimum=1)
         level = wanted_level(call)
         file = masters.find_file(file_id, level=level).file
+        call.permit(file.path)
         chunks = masters.list_chunks(file.version_id, start, limit, level) if file.chunk_count else ()
         more = bool(chunks) and chunks[-1].index + 1 < file.chunk_count
         return json_answer(
@@ -68,17 +77,17 @@ def add_file_routes(edge: Edge, services: GatewayServices) -> None:
     @edge.route("GET", "/files/<file_id>/download")
     def download(call: Call, file_id: str) -> Answer:
         located = masters.find_file(file_id, wanted_map(services, call), wanted_level(call))
+        call.permit(located.file.path)
         return bytes_answer(services, call, _active(located))
 
     @edge.route("DELETE", "/files/<file_id>")
     def delete_file(call: Call, file_id: str) -> Answer:
-        is_permanent = call.flag("permanent")
-        return file_answer(masters.delete_file(file_id, is_permanent, call.headers.get("If-Match")))
+        return file_answer(delete(call, file_id, call.headers.get("If-Match")))
 
     @edge.route("POST", "/files/<file_id>/delete")
     def delete_by_form(call: Call, file_id: str) -> Answer:
         """The same for an HTML form, which knows only GET and POST."""
-        deleted = masters.delete_file(file_id, call.flag("permanent"))
+        deleted = delete(call, file_id)
         return to_page(deleted.path) if is_html_form(call) else file_answer(deleted)
 
     @edge.route("POST", "/files/<file_id>/restore")
@@ -87,13 +96,35 @@ def add_file_routes(edge: Edge, services: GatewayServices) -> None:
         body = {} if is_html_form(call) else call.json()
         version = None if body.get("version") is None else take(body, "version", int)
         path = None if body.get("path") is None else take(body, "path", str)
-        restored = masters.restore_file(file_id, version, path)
+        if path is not None:
+            call.permit(path)
+        restored = masters.restore_file(file_id, version, path, bound_path(call, file_id))
+        call.subjects += (restored.path,)
         return to_page(restored.path) if is_html_form(call) else file_answer(restored)
 
     @edge.route("PATCH", "/files/<file_id>")
     def rename_file(call: Call, file_id: str) -> Answer:
         path = take(call.json(), "path", str)
-        return file_answer(masters.rename_file(file_id, path, call.headers.get("If-Match")))
+        call.permit(path)
+        from_path = bound_path(call, file_id)
+        return file_answer(masters.rename_file(file_id, path, call.headers.get("If-Match"), from_path))
+
+    def delete(call: Call, file_id: str, if_match: str | None = None) -> FileInfo:
+        is_permanent = call.flag("permanent")
+        deleted = masters.delete_file(file_id, is_permanent, if_match, bound_path(call, file_id))
+        call.subjects += (deleted.path,)
+        return deleted
+
+    def bound_path(call: Call, file_id: str) -> str | None:
+        """Where the file is, for one who may change some paths only: the change is then made only while it is there.
+
+        Nobody else pays for the look.
+        """
+        if call.actor is not None and not call.actor.prefix:
+            return None
+        path = masters.find_file(file_id).file.path
+        call.permit(path)
+        return path
 
 
 def _active(located: Located) -> Located:

@@ -259,7 +259,8 @@ class Connection:
         except PeerGone:
             return False
         except Exception:  # noqa: BLE001 - a failsafe at the edge: it logs
-            self._report(f"{exchange.head.method} {exchange.head.target}")
+            # Not its query, in which a link's signature stands.
+            self._report(f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}")
             if not exchange.is_head_sent:
                 self._refuse(Refused(500, "the request failed"), has_body=exchange.head.method != "HEAD")
             elif exchange.ends_with_connection:

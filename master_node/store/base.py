@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
+from common.api_keys import KeyRecord
 from common.records import Heartbeat
 from master_node.model import Chunk, File, JobRecord, Lease, Upload, WorkerRecord
 from master_node.quotas.model import Quota
@@ -191,6 +192,19 @@ class MetadataStore(Protocol):
 
     def list_quotas(self) -> list[Quota]:
         """In the order of their prefixes."""
+
+    # --- keys ---
+
+    def put_key(self, key: KeyRecord) -> None:
+        """Insert a key. The same one again changes nothing, not even its revocation; raises IdTaken for another."""
+
+    def revoke_key(self, key_id: str, revoked_at: str) -> KeyRecord | None:
+        """Note that the key counts no more, unless that is noted already; None where there is no such key."""
+
+    def find_key(self, key_id: str) -> KeyRecord | None: ...
+
+    def list_keys(self, after: str, limit: int, is_active_only: bool = False) -> list[KeyRecord]:
+        """Keys in the order of their ids, from the first above `after` ("": the first); or only unrevoked ones."""
 
     # --- lease ---
 

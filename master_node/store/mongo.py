@@ -17,6 +17,7 @@ import pymongo
 from pymongo import DeleteOne, ReplaceOne, UpdateOne
 from pymongo.errors import DuplicateKeyError
 
+from common.api_keys import KeyRecord
 from common.records import Heartbeat, chunk_id
 from master_node.documents import (
     Document,
@@ -292,6 +293,30 @@ class MongoStore:
     def list_quotas(self) -> list[Quota]:
         found = ask(lambda: list(self._database["quotas"].find().sort("_id", 1)))
         return [quota_from_document(document) for document in found]
+
+    # --- keys ---
+
+    def put_key(self, key: KeyRecord) -> None:
+        try:
+            ask(lambda: self._database["keys"].insert_one({"_id": key.key_id, **key.to_json()}))
+        except DuplicateKeyError:
+            found = self.find_key(key.key_id)
+            if found is None or found.digest != key.digest:
+                raise IdTaken(key.key_id) from None
+
+    def revoke_key(self, key_id: str, revoked_at: str) -> KeyRecord | None:
+        condition, change = {"_id": key_id, "revoked_at": None}, {"$set": {"revoked_at": revoked_at}}
+        ask(lambda: self._database["keys"].update_one(condition, change))
+        return self.find_key(key_id)
+
+    def find_key(self, key_id: str) -> KeyRecord | None:
+        found = ask(lambda: self._database["keys"].find_one({"_id": key_id}))
+        return KeyRecord.from_json(found) if found is not None else None
+
+    def list_keys(self, after: str, limit: int, is_active_only: bool = False) -> list[KeyRecord]:
+        condition: Document = {"_id": {"$gt": after}, **({"revoked_at": None} if is_active_only else {})}
+        found = ask(lambda: list(self._database["keys"].find(condition).sort("_id", 1).limit(limit)))
+        return [KeyRecord.from_json(document) for document in found]
 
     # --- lease ---
 

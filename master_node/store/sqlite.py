@@ -17,6 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
+from common.api_keys import KeyRecord
 from common.errors import MetadataUnavailable
 from common.records import Heartbeat
 from master_node.documents import file_from_document, lease_from_document, upload_from_document
@@ -33,6 +34,8 @@ from master_node.store.sqlite_rows import (
     decode,
     encode,
     file_row,
+    key_from_row,
+    key_row,
     upload_row,
     worker_from_row,
 )
@@ -291,6 +294,30 @@ class SqliteStore:
     def list_quotas(self) -> list[Quota]:
         rows = self._rows("SELECT body FROM quotas ORDER BY prefix")
         return [quota_from_document(decode(body)) for (body,) in rows]
+
+    # --- keys ---
+
+    def put_key(self, key: KeyRecord) -> None:
+        self._change_one("INSERT OR IGNORE INTO keys VALUES (?, ?, ?)", key_row(key))
+        found = self.find_key(key.key_id)
+        if found is None or found.digest != key.digest:
+            raise IdTaken(key.key_id)
+
+    def revoke_key(self, key_id: str, revoked_at: str) -> KeyRecord | None:
+        statement = "UPDATE keys SET revoked_at = ?2 WHERE key_id = ?1 AND revoked_at IS NULL"
+        self._change_one(statement, (key_id, revoked_at))
+        return self.find_key(key_id)
+
+    def find_key(self, key_id: str) -> KeyRecord | None:
+        rows = self._rows("SELECT revoked_at, body FROM keys WHERE key_id = ?", key_id)
+        return key_from_row(rows[0]) if rows else None
+
+    def list_keys(self, after: str, limit: int, is_active_only: bool = False) -> list[KeyRecord]:
+        statement = (
+            "SELECT revoked_at, body FROM keys WHERE key_id > ?1 AND (revoked_at IS NULL OR NOT ?3)"
+            " ORDER BY key_id LIMIT ?2"
+        )
+        return [key_from_row(row) for row in self._rows(statement, after, limit, is_active_only)]
 
     # --- lease ---
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from common.api_keys import KeyRecord
 from common.records import Heartbeat
 from master_node.documents import file_to_document, upload_to_document
 from master_node.model import NEVER, Chunk, File, Upload, WorkerRecord
@@ -61,3 +62,12 @@ def worker_from_row(row: Row) -> WorkerRecord:
 def upload_row(upload: Upload) -> Row:
     body = encode(upload_to_document(upload))
     return upload.upload_id, upload.revision, upload.state, upload.last_activity_at, body
+
+
+def key_row(key: KeyRecord) -> Row:
+    return key.key_id, key.revoked_at, encode(key.to_json())
+
+
+def key_from_row(row: Row) -> KeyRecord:
+    revoked_at, body = row
+    return KeyRecord.from_json({**decode(body), "revoked_at": revoked_at})

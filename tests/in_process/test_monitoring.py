@@ -120,7 +120,7 @@ def test_what_a_client_did_is_counted_once_at_every_service(ring: Ring) -> None:
     def grown(node: str, name: str) -> float:
         return after[node].get(name, 0) - before[node].get(name, 0)
 
-    get, put = 'method="GET",route="/fs/<anypath:_>"', 'method="PUT",route="/fs/<anypath:_>"'
+    get, put = 'method="GET",route="/fs/<anypath:path>"', 'method="PUT",route="/fs/<anypath:_>"'
     assert grown("gateway", f'dfs_http_requests_total{{{put},status="201"}}') == 1
     assert grown("gateway", f'dfs_http_requests_total{{{get},status="200"}}') == 1
     assert grown("gateway", f'dfs_http_requests_total{{{get},status="206"}}') == 1

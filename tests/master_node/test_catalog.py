@@ -193,6 +193,27 @@ def test_an_expected_content_is_checked_with_the_change(master: Master) -> None:
     master.catalog.delete(file.file_id, False, fresh)
 
 
+def test_a_file_that_is_elsewhere_by_now_is_neither_renamed_nor_restored(master: Master) -> None:
+    file = master.put("a")
+    master.catalog.rename(file.file_id, "b")
+    for change in (
+        lambda: master.catalog.rename(file.file_id, "c", Expected(path="a")),
+        lambda: master.catalog.restore(file.file_id, 1, None, Expected(path="a")),
+    ):
+        with pytest.raises(FileUnknown):
+            change()
+    assert paths(master) == ["b"]
+
+
+def test_a_move_from_a_path_can_be_repeated(master: Master) -> None:
+    file = master.put("a")
+    for _ in range(2):
+        assert master.catalog.rename(file.file_id, "b", Expected(path="a")).path == "b"
+    master.catalog.delete(file.file_id, is_permanent=False)
+    for _ in range(2):
+        assert master.catalog.restore(file.file_id, None, "c", Expected(path="b")).path == "c"
+
+
 def test_a_file_that_was_renamed_is_not_deleted_by_its_old_path(master: Master) -> None:
     file = master.put("a")
     master.catalog.rename(file.file_id, "b")

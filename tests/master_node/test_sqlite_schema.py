@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from common.api_keys import make_key
 from common.errors import MetadataUnavailable
 from master_node import model
 from master_node.documents import upload_to_document
@@ -19,6 +20,7 @@ from master_node.store.sqlite import SqliteStore
 from master_node.store.sqlite_rows import file_row
 from tests.support.metadata import (
     CHUNK_SIZE,
+    NOW,
     hex_id,
     make_chunk,
     make_file,
@@ -142,6 +144,24 @@ def test_an_old_database_becomes_what_a_new_one_is(old_database: Path, tmp_path:
     SqliteStore(old_database).close()
     SqliteStore(tmp_path / "new.sqlite3").close()
     assert _layout(old_database) == _layout(tmp_path / "new.sqlite3")
+
+
+def test_a_database_that_knew_no_keys_learns_them_and_keeps_the_rest(tmp_path: Path) -> None:
+    path, other = tmp_path / "3.sqlite3", tmp_path / "new.sqlite3"
+    with closing(SqliteStore(path)) as store:
+        store.insert_file(FILES[0])
+        store.insert_chunks(CHUNKS)
+        worker = store.record_heartbeat("worker_1", make_heartbeat(1))
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript("DROP TABLE keys; DROP TABLE quotas; PRAGMA user_version = 3;")
+    _, key = make_key("k", ("read",), "", NOW)
+    with closing(SqliteStore(path)) as store, closing(SqliteStore(other)):
+        store.put_key(key)
+        assert store.list_keys("", 10) == [key]
+        assert store.find_file(FILES[0].file_id) == FILES[0]
+        assert store.find_held("worker_1", Holding.REPLICA, "", 10) == CHUNKS[:2]
+        assert store.list_workers() == [worker]
+    assert _layout(path) == _layout(other)
 
 
 def _layout(path: Path) -> list[tuple[object, ...]]:

@@ -36,6 +36,8 @@ def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCluster]:
     cluster = TestCluster(
         tmp_path_factory.mktemp("keyed"),
         variables={"DFS_GATEWAY_API_KEY": f"'{KEY}'"},
+        # All wrong keys of this file come from one address.
+        settings={"gateway": {"failed_sign_ins_per_minute": 10000}},
         masters=("master_1",),
         workers=("worker_1", "worker_2", "worker_3"),
     )

@@ -30,9 +30,7 @@ class UnitFailed(Exception):
 
 def read_unit(name: str) -> Unit:
     """The settings of a unit with its drop-ins, all sections together; an empty value forgets those before it."""
-    stem, suffix = name.rsplit(".", 1)
-    prefix, _, instance = stem.partition("@")
-    file = FOLDER / (f"{prefix}@.{suffix}" if "@" in stem else name)
+    file, instance = _file(name)
     if not file.exists():
         raise UnitFailed(f"Unit {name} not found.")
     unit: Unit = {}
@@ -165,9 +163,16 @@ def _enable(name: str) -> None:
         folder.mkdir(exist_ok=True)
         link = folder / name
         if not link.is_symlink():
-            link.symlink_to(FOLDER / name)
+            link.symlink_to(_file(name)[0])
 
 
 def _disable(name: str) -> None:
-    for link in FOLDER.glob(f"*.wants/{name}"):
-        link.unlink()
+    for folder in FOLDER.glob("*.wants"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _file(name: str) -> tuple[Path, str]:
+    """The file of a unit, and its instance where the file is a template's."""
+    stem, suffix = name.rsplit(".", 1)
+    prefix, at, instance = stem.partition("@")
+    return FOLDER / (f"{prefix}@.{suffix}" if at else name), instance
