@@ -85,7 +85,7 @@ PAGE_OPERATIONS = (
         "getPage",
         "pages",
         "A folder's files, for a browser",
-        {200: Reply("The page.", {HTML_PAGE: HTML})},
+        {200: Reply("The page.", {HTML_PAGE: HTML}), 303: Reply("To the sign-in page.", headers=("Location",))},
         parameters=(
             Parameter("prefix", "query", "The folder.", TEXT),
             Parameter("cursor", "query", "The next page of it.", TEXT),

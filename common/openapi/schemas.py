@@ -36,6 +36,11 @@ PROBLEM: Schema = {
 
 HEALTH: Schema = {"type": "object", "properties": {"status": {"const": "ok"}}, "required": ["status"]}
 
+READY = record(
+    {"status": {"enum": ["ready", "not_ready"]}, "checks": {"type": "object", "additionalProperties": FLAG}},
+    text="What the service depends on, by name.",
+)
+
 CHECKSUM = record({"algorithm": {"const": "sha256"}, "value": {"type": "string", "pattern": "^[0-9a-f]{64}$"}})
 
 FILE = record(
@@ -137,14 +142,30 @@ _JOB = {
     "state": TEXT,
     "progress": FREE,
     "units_done": COUNT,
+    "failures": {**COUNT, "description": "Missing where an earlier release wrote it down."},
     "last_error": TEXT,
     "last_error_at": TEXT,
     "updated_at": TEXT,
 }
 
-JOB = record(_JOB, text="A background job as the leader last wrote it down.")
+JOB = record(_JOB, optional=("failures",), text="A background job as the leader last wrote it down.")
 JOBS = record({"jobs": array(ref("Job"))})
-FSCK = record({**_JOB, "is_requested": FLAG}, text="The comparison of all records with all disks.")
+FSCK = record(
+    {**_JOB, "is_requested": FLAG}, optional=("failures",), text="The comparison of all records with all disks."
+)
+
+KEY_ID: Schema = {"type": "string", "pattern": "^[0-9a-f]{16}$"}
+KEY = record(
+    {
+        "key_id": KEY_ID,
+        "name": TEXT,
+        "rights": array({"enum": ["read", "write", "delete", "admin"]}),
+        "prefix": TEXT,
+        "created_at": TIME,
+        "revoked_at": nullable(TIME),
+    },
+    text="What is kept of an API key, without its secret.",
+)
 
 QUOTA = record(
     {
