@@ -14,10 +14,12 @@ from common.errors import (
     GatewayBusy,
     IncompleteBody,
     InvalidPath,
+    LargerThanQuota,
     NotEnoughWorkers,
     PathTaken,
     PreconditionFailed,
     QuorumNotReached,
+    QuotaExceeded,
     RangeNotSatisfiable,
     TooManyVersions,
     UploadClosed,
@@ -95,7 +97,7 @@ _BYTES_HEADERS = (
 TO_PAGE = Reply("For an HTML form: back to the page.", headers=("Location",))
 
 READ_ERRORS: Errors = (FileUnknown,)
-CHANGE_ERRORS: Errors = (CrossSiteRequest, Conflict, PathTaken, TooManyVersions)
+CHANGE_ERRORS: Errors = (CrossSiteRequest, Conflict, PathTaken, TooManyVersions, QuotaExceeded, LargerThanQuota)
 WRITE_ERRORS: Errors = (
     *CHANGE_ERRORS,
     InvalidPath,

@@ -105,6 +105,7 @@ WORKER = record(
         "free_bytes": COUNT,
         "chunk_count": COUNT,
         "version": TEXT,
+        "protocol": COUNT,
         "last_heartbeat_age_seconds": nullable(NUMBER),
         "quarantined_count": COUNT,
         "is_configured": FLAG,
@@ -166,6 +167,19 @@ KEY = record(
     text="What is kept of an API key, without its secret.",
 )
 
+QUOTA = record(
+    {
+        "prefix": TEXT,
+        "max_bytes": nullable(COUNT),
+        "max_files": nullable(COUNT),
+        "used_bytes": COUNT,
+        "used_files": COUNT,
+        "is_counted": FLAG,
+    },
+    text="What may lie below a prefix, and what does. Nothing is refused until that is counted.",
+)
+QUOTA_LIMITS = record({"max_bytes": nullable(COUNT), "max_files": nullable(COUNT)}, optional=("max_bytes", "max_files"))
+
 FILE_SCHEMAS = {
     "File": FILE,
     "OldVersion": OLD_VERSION,
@@ -181,4 +195,5 @@ CLUSTER_SCHEMAS = {
     "Job": JOB,
     "Jobs": JOBS,
     "Fsck": FSCK,
+    "Quota": QUOTA,
 }

@@ -193,6 +193,9 @@ TRIES: dict[tuple[str, str], Try] = {
     ("POST", "/keys"): Try(one(ADMIN), to("/keys", json={"name": "n", "rights": ["read"]}), 201, is_whole=True),
     ("GET", "/keys"): Try(one(ADMIN), to("/keys"), is_whole=True),
     ("DELETE", "/keys/<key_id>"): Try(one(ADMIN), to("/keys/" + "0" * 16), 404, is_whole=True),
+    ("GET", "/quotas"): Try(one(ADMIN), to("/quotas"), is_whole=True),
+    ("PUT", "/quotas"): Try(one(ADMIN), to("/quotas?prefix=nowhere/", json={"max_files": 1}), is_whole=True),
+    ("DELETE", "/quotas"): Try(one(ADMIN), to("/quotas?prefix=never/"), 404, is_whole=True),
     ("GET", "/cluster"): Try(one(READ, ADMIN), to("/cluster"), is_whole=True),
     ("GET", "/cluster/jobs"): Try(one(READ, ADMIN), to("/cluster/jobs"), is_whole=True),
     ("POST", "/cluster/workers/<worker_id>/drain"): Try(
