@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass
 
 from common.auth import ClusterSecret
-from common.clock import SystemClock
+from common.clock import Clock, SystemClock
 from common.config import Config, load_config
 from common.errors import DFSError
 from common.http import HttpPool
-from common.logs import open_log
+from common.logs import EventLog, open_log
 from common.serving import Service
 from common.worker_client import WorkerClient
 from master_node.app import MasterServices, create_app
@@ -49,73 +50,37 @@ ORDER_TIMEOUT_SECONDS = 10.0
 GARBAGE_LANES = 8
 
 
+@dataclass(frozen=True)
+class _Parts:
+    """What jobs and routes are made of."""
+
+    config: Config
+    clock: Clock
+    rng: random.Random
+    log: EventLog
+    store: MetadataStore
+    election: Election
+    roster: Roster
+    membership: Membership
+    ledger: Ledger
+    committer: Committer
+    workers: WorkerClient
+    copier: Copier
+
+
 def build_master(config: Config, master_id: str) -> Service:
     """Wire the master `master_id`; raises KeyError when the configuration does not know it."""
     if master_id not in config.masters:
         raise KeyError(master_id)
-    clock, rng = SystemClock(), random.Random()
-    log = open_log(master_id, config.log_dir(master_id), "master.log", config.cluster, clock)
-    secret = ClusterSecret.of(config.cluster)
-    pool = HttpPool.of(config)
-    operations = Operations()
-    store = timed(open_store(config), operations)
     settings = config.master
-    election = Election(master_id, store, clock, settings.lease_seconds)
-    roster = Roster(config, lambda: load_config(config.home), log)
-    membership = Membership(store, clock, settings, election.seen_clock_seconds, roster.worker_ids)
-    ledger = Ledger(store, election, clock)
-    committer = Committer(store, election, settings, clock, ledger)
-    workers = WorkerClient(pool, timeout_seconds=ORDER_TIMEOUT_SECONDS)
-    copier = Copier(workers, settings, clock)
-    strike = Strike(store, membership, log)
-    hold = Hold(store, clock)
-    jobs: list[Job] = [
-        strike,
-        Repair(store, membership, election, clock, log, copier, rng, strike),
-        Trim(store, membership),
-        HeldBack(Release(store, membership, election, workers, log, copier), hold),
-        Inventory(store, membership, election, workers, settings, clock, log, hold.is_held),
-        Drain(store, membership, election, clock, log, copier, rng),
-        Rebalance(store, membership, election, settings, clock, log, copier, rng),
-        HeldBack(
-            GarbageCollector(
-                store,
-                membership,
-                election,
-                committer,
-                workers,
-                settings,
-                clock,
-                log,
-                lambda name: name in roster,
-                copier.claims,
-                GARBAGE_LANES,
-            ),
-            hold,
-        ),
-        Departed(store, membership, log),
-        RecountQuotas(store, election, settings.lease_seconds),
-        RequestedFsck(Fsck(store, membership, workers, clock, log), store),
-    ]
-    runner = JobRunner(jobs, store, election, clock, log, settings.job_interval_seconds)
-    watch = Watch(election, membership, roster, runner.wake, log, min(settings.lease_seconds / 4, 1.0))
-    board = JobBoard(store, membership)
-    services = MasterServices(
-        uploads=Uploads(store, membership, election, config.cluster, clock, rng, roster.worker_ids, ledger),
-        ledger=ledger,
-        committer=committer,
-        catalog=Catalog(store, membership, election, settings, clock, rng, ledger),
-        cluster=ClusterServices(
-            roster=roster,
-            membership=membership,
-            bad_replicas=BadReplicas(store, log),
-            election=election,
-            runner=runner,
-            jobs=board,
-            report=ClusterReport(roster.worker_ids, store, membership, election, board, config.cluster),
-        ),
-        keys=Keys(store, clock),
-    )
+    log = open_log(master_id, config.log_dir(master_id), "master.log", config.cluster, SystemClock())
+    pool, operations = HttpPool.of(config), Operations()
+    store = timed(open_store(config), operations)
+    parts = _make_parts(config, master_id, log, pool, store)
+    election = parts.election
+    runner = JobRunner(_make_jobs(parts), store, election, parts.clock, log, settings.job_interval_seconds)
+    interval_seconds = min(settings.lease_seconds / 4, 1.0)
+    watch = Watch(election, parts.membership, parts.roster, runner.wake, log, interval_seconds)
 
     def start() -> None:
         watch.start()
@@ -124,7 +89,7 @@ def build_master(config: Config, master_id: str) -> Service:
 
     def stop() -> None:
         runner.stop()
-        copier.stop()
+        parts.copier.stop()
         watch.stop()
         try:
             election.resign()
@@ -138,15 +103,94 @@ def build_master(config: Config, master_id: str) -> Service:
         store,
         operations,
         election,
-        membership,
-        roster.worker_ids,
+        parts.membership,
+        parts.roster.worker_ids,
         runner,
-        clock,
+        parts.clock,
         lease_seconds=settings.lease_seconds,
         token=config.cluster.metrics_token,
     )
-    app = create_app(master_id, services, secret, log, monitoring)
+    app = create_app(master_id, _make_services(parts, runner), ClusterSecret.of(config.cluster), log, monitoring)
     return Service(master_id, app, log, start, stop)
+
+
+def _make_parts(config: Config, master_id: str, log: EventLog, pool: HttpPool, store: MetadataStore) -> _Parts:
+    clock, settings = SystemClock(), config.master
+    election = Election(master_id, store, clock, settings.lease_seconds)
+    roster = Roster(config, lambda: load_config(config.home), log)
+    ledger = Ledger(store, election, clock)
+    workers = WorkerClient(pool, timeout_seconds=ORDER_TIMEOUT_SECONDS)
+    return _Parts(
+        config=config,
+        clock=clock,
+        rng=random.Random(),
+        log=log,
+        store=store,
+        election=election,
+        roster=roster,
+        membership=Membership(store, clock, settings, election.seen_clock_seconds, roster.worker_ids),
+        ledger=ledger,
+        committer=Committer(store, election, settings, clock, ledger),
+        workers=workers,
+        copier=Copier(workers, settings, clock),
+    )
+
+
+def _make_jobs(parts: _Parts) -> list[Job]:
+    """The leader's jobs, in the order in which they are listed."""
+    store, membership, election, clock, log = parts.store, parts.membership, parts.election, parts.clock, parts.log
+    workers, copier, rng, settings = parts.workers, parts.copier, parts.rng, parts.config.master
+    strike = Strike(store, membership, log)
+    hold = Hold(store, clock)
+    garbage = GarbageCollector(
+        store,
+        membership,
+        election,
+        parts.committer,
+        workers,
+        settings,
+        clock,
+        log,
+        lambda name: name in parts.roster,
+        copier.claims,
+        GARBAGE_LANES,
+    )
+    return [
+        strike,
+        Repair(store, membership, election, clock, log, copier, rng, strike),
+        Trim(store, membership),
+        HeldBack(Release(store, membership, election, workers, log, copier), hold),
+        Inventory(store, membership, election, workers, settings, clock, log, hold.is_held),
+        Drain(store, membership, election, clock, log, copier, rng),
+        Rebalance(store, membership, election, settings, clock, log, copier, rng),
+        HeldBack(garbage, hold),
+        Departed(store, membership, log),
+        RecountQuotas(store, election, settings.lease_seconds),
+        RequestedFsck(Fsck(store, membership, workers, clock, log), store),
+    ]
+
+
+def _make_services(parts: _Parts, runner: JobRunner) -> MasterServices:
+    store, membership, election = parts.store, parts.membership, parts.election
+    clock, roster = parts.clock, parts.roster
+    config, ledger, rng = parts.config, parts.ledger, parts.rng
+    board = JobBoard(store, membership)
+    return MasterServices(
+        uploads=Uploads(store, membership, election, config.cluster, clock, rng, roster.worker_ids, ledger),
+        ledger=ledger,
+        committer=parts.committer,
+        catalog=Catalog(store, membership, election, config.master, clock, rng, ledger),
+        cluster=ClusterServices(
+            roster=roster,
+            membership=membership,
+            bad_replicas=BadReplicas(store, parts.log),
+            election=election,
+            runner=runner,
+            jobs=board,
+            report=ClusterReport(roster.worker_ids, store, membership, election, board, config.cluster),
+        ),
+        keys=Keys(store, clock),
+    )
 
 
 def open_store(config: Config) -> MetadataStore:
