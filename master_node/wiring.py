@@ -59,13 +59,14 @@ def build_master(config: Config, master_id: str) -> Service:
     workers = WorkerClient(pool, timeout_seconds=ORDER_TIMEOUT_SECONDS)
     copier = Copier(workers, settings, clock)
     strike = Strike(store, membership, log)
+    repair = Repair(store, membership, election, clock, log, copier, rng, strike)
     jobs: list[Job] = [
         strike,
-        Repair(store, membership, election, clock, log, copier, rng, strike),
+        repair,
         Trim(store, membership),
         Release(store, membership, election, workers, log, copier),
         Inventory(store, membership, election, workers, settings, clock, log),
-        Drain(store, membership, election, clock, log, copier, rng),
+        Drain(store, membership, election, clock, log, copier, rng, repair),
         Rebalance(store, membership, election, settings, clock, log, copier, rng),
         GarbageCollector(
             store,

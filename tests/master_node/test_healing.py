@@ -486,6 +486,27 @@ def test_a_worker_that_nobody_can_stand_in_for_is_not_emptied(cluster: HealingCl
     assert cluster.work(cluster.leader.drain) is Progress.THROTTLED
 
 
+def test_nothing_is_emptied_while_chunks_with_one_copy_get_their_second(
+    cluster: HealingCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "DEPTH", 4)
+    for number in range(20):
+        cluster.put(f"endangered {number}", factor=3, on=FIVE[:3])
+        cluster.put(f"whole {number}", factor=2, on=("worker_3", "worker_5"))
+    whole = {chunk.chunk_id for chunk in cluster.chunks() if chunk.factor == 2}
+    cluster.store.change_worker("worker_5", is_draining=True)
+    cluster.kill("worker_1")
+    cluster.kill("worker_2")
+    cluster.pass_time(DEAD_AND_GRACE)
+    cluster.run(cluster.leader.strike)
+    for _ in range(200):
+        cluster.pass_time(0.5)
+        for job in (cluster.leader.repair, cluster.leader.drain):
+            cluster.work(job)
+    is_move = [chunk_id in whole for chunk_id, _ in cluster.disks.copied]
+    assert is_move == [False] * 20 + [True] * 20
+
+
 # --- rebalance ---
 
 
