@@ -1,7 +1,8 @@
 """Drain: empty the workers that are to go, while they serve.
 
 What is owed or too many is made right by repair and trim first; what is whole is copied elsewhere, and then counts
-there. The copies that stay behind are freed by the release job.
+there. The copies that stay behind are freed by the release job. Nothing is begun while repair copies chunks of which
+one copy is left.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from master_node.membership import Membership, WorkerView
 from master_node.model import Chunk
 from master_node.passes import Walk
 from master_node.pipeline import CopyPipeline
+from master_node.repair import Repair
 from master_node.store.base import Holding, MetadataStore
 
 MAX_UPLOADS = 1000
@@ -40,9 +42,12 @@ class Drain:
         log: EventLog,
         copier: Copier,
         rng: random.Random,
+        repair: Repair,
     ) -> None:
+        """repair: the job that comes first."""
         self._store = store
         self._membership = membership
+        self._repair = repair
         self._pipeline = CopyPipeline(store, copier, election, clock, log, rng)
         self._walks: dict[str, Walk] = {}
         self._is_empty: dict[str, bool] = {}
@@ -52,7 +57,7 @@ class Drain:
         views = self._membership.workers()
         draining = [view.worker_id for view in views if view.record.is_draining]
         self._walks = {name: self._walks.get(name) or Walk() for name in draining}
-        if draining and not self._membership.are_most_gone():
+        if draining and not self._membership.are_most_gone() and not self._repair.is_saving():
             self._start(views, epoch)
         if not self._pipeline.in_flight:
             self._is_empty = {name: is_empty(self._store, name) for name in draining}

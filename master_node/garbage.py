@@ -243,11 +243,11 @@ class GarbageCollector:
         """Free an aborted upload: first make sure that no commit of it can happen any more."""
         if self._committer.fence(upload):
             return
-        is_complete = True
+        left = _Left.NOTHING
         for start in range(0, upload.placed_count, BATCH_CHUNKS):
-            is_complete &= self._free_placed(upload, start, min(start + BATCH_CHUNKS, upload.placed_count), epoch)
-        if not is_complete:
-            self._put_off(upload, now + RETRY_SECONDS)
+            left = max(left, self._free_placed(upload, start, min(start + BATCH_CHUNKS, upload.placed_count), epoch))
+        if left is not _Left.NOTHING:
+            self._put_off(upload, now + (BUSY_SECONDS if left is _Left.BUSY else RETRY_SECONDS))
         elif upload.is_collected:
             self._store.delete_uploads([upload.upload_id])
             self._log.info("upload_collected", upload_id=upload.upload_id, chunks=upload.placed_count)
@@ -255,8 +255,9 @@ class GarbageCollector:
             # A worker may still be writing a chunk that was under way at the abort: everything is ordered twice.
             self._put_off(replace(upload, is_collected=True, recorded_bytes=0), now + model.ARRIVAL_SECONDS)
 
-    def _free_placed(self, upload: Upload, start: int, end: int, epoch: int) -> bool:
-        """Free the chunks of an upload from index `start` to `end` - 1, recorded or not.
+    def _free_placed(self, upload: Upload, start: int, end: int, epoch: int) -> _Left:
+        """Free the chunks of an upload from index `start` to `end` - 1, recorded or not, but for those that are just
+        being copied: their records are to go with their bytes, or they would seem to be lost.
 
         Those that it was placed on must confirm, and those that the records name: repair may have brought a chunk to
         another worker.
@@ -264,15 +265,18 @@ class GarbageCollector:
         ids = [chunk_id(upload.upload_id, index) for index in range(start, end)]
         claimed = self._claims.claim(ids)
         try:
-            chunks = [
+            recorded = [
                 chunk for chunk in self._store.list_chunks(upload.upload_id, start, end - start) if chunk.index < end
             ]
+            chunks = [chunk for chunk in recorded if chunk.chunk_id in claimed]
             holders = {*upload.workers, *_holders(chunks)}
-            told = self._tell(holders | set(self._membership.targets()), ids, epoch)
-            is_gone = self._store.delete_chunks([chunk for chunk in chunks if chunk.chunk_id in claimed])
+            told = self._tell(holders | set(self._membership.targets()), sorted(claimed), epoch)
+            is_gone = self._store.delete_chunks(chunks)
         finally:
             self._claims.give_back(claimed)
-        return holders <= told and len(claimed) == len(ids) and all(is_gone)
+        if not holders <= told:
+            return _Left.HELD
+        return _Left.NOTHING if len(claimed) == len(ids) and all(is_gone) else _Left.BUSY
 
     def _abandon(self, upload: Upload, now: float) -> None:
         self._log.info("upload_abandoned", upload_id=upload.upload_id)

@@ -72,6 +72,8 @@ class RequestedFsck:
         self._store = store
         self._epoch = 0
         self._taken = 0
+        # The request that this master's own last check answers.
+        self._checked = 0
         self._is_running = False
 
     def work(self, epoch: int) -> Progress:
@@ -83,6 +85,13 @@ class RequestedFsck:
         return progress
 
     def describe(self) -> Mapping[str, Any]:
+        """The last check that was finished, also by an earlier leader, or this master's own under way.
+
+        Raises MetadataUnavailable.
+        """
+        last: Mapping[str, Any] = _read_statuses(self._store).get(FSCK, {}).get("progress", {})
+        if last.get("finished_at") and int(last.get("request", 0)) > self._checked:
+            return last
         return {**self._fsck.describe(), "request": self._taken}
 
     def _take_request(self, is_new_leader: bool) -> None:
@@ -95,7 +104,7 @@ class RequestedFsck:
         is_unfinished = is_new_leader and status.get("state") in (WORKING, WAITING)
         if number > self._taken or is_unfinished:
             self._fsck.request(bool(statuses.get(FSCK_REQUEST, {}).get("is_verifying", False)))
-            self._taken = number
+            self._taken = self._checked = number
 
 
 def progress_of(jobs: Sequence[Mapping[str, Any]], name: str) -> Mapping[str, Any]:

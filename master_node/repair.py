@@ -47,6 +47,7 @@ class Repair:
         self._pipeline = CopyPipeline(store, copier, election, clock, log, rng)
         # By the number of copies that are left.
         self._walks: dict[int, Walk] = {}
+        self._is_saving = False
 
     def work(self, epoch: int) -> Progress:
         self._pipeline.settle(epoch)
@@ -57,6 +58,10 @@ class Repair:
         progress = self._pipeline.proceed(epoch, is_wanted=any(walk.has_found for walk in self._walks.values()))
         # What was held back for the strike is not to wait longer than that.
         return Progress.IDLE if is_striking and progress is Progress.THROTTLED else progress
+
+    def is_saving(self) -> bool:
+        """Whether a copy is under way, or could be begun, of a chunk that has one left at most. From any thread."""
+        return self._is_saving
 
     def describe(self) -> Mapping[str, Any]:
         owed = self._store.owed()
@@ -80,11 +85,14 @@ class Repair:
         for copies in range(min(most_copies + 1, MAX_REPLICATION_FACTOR)):
             if self._pipeline.has_fewer_copies_in_flight(copies):
                 return
+            if copies > 1:
+                self._is_saving = False
             plans = self._walks.setdefault(copies, Walk()).choose(
                 lambda after, limit, copies=copies: self._store.find_owed(copies, after, limit),  # type: ignore[misc]
                 lambda chunk: plan_copy(chunk, site) if self._pipeline.is_untouched(chunk) else None,
                 room,
             )
             if plans:
+                self._is_saving |= copies <= 1
                 self._pipeline.start(plans, epoch)
                 return

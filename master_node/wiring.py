@@ -141,6 +141,7 @@ def _make_jobs(parts: _Parts) -> list[Job]:
     store, membership, election, clock, log = parts.store, parts.membership, parts.election, parts.clock, parts.log
     workers, copier, rng, settings = parts.workers, parts.copier, parts.rng, parts.config.master
     strike = Strike(store, membership, log)
+    repair = Repair(store, membership, election, clock, log, copier, rng, strike)
     hold = Hold(store, clock)
     garbage = GarbageCollector(
         store,
@@ -157,11 +158,11 @@ def _make_jobs(parts: _Parts) -> list[Job]:
     )
     return [
         strike,
-        Repair(store, membership, election, clock, log, copier, rng, strike),
+        repair,
         Trim(store, membership),
         HeldBack(Release(store, membership, election, workers, log, copier), hold),
         Inventory(store, membership, election, workers, settings, clock, log, hold.is_held),
-        Drain(store, membership, election, clock, log, copier, rng),
+        Drain(store, membership, election, clock, log, copier, rng, repair),
         Rebalance(store, membership, election, settings, clock, log, copier, rng),
         HeldBack(garbage, hold),
         Departed(store, membership, log),

@@ -8,7 +8,7 @@ import pytest
 
 from common.errors import DFSError, PeerUnreachable, StaleEpoch, WorkerBusy
 from common.settings import MasterSettings
-from master_node import lost, pipeline
+from master_node import garbage, lost, pipeline
 from master_node.copy_plans import plan_move
 from master_node.jobs import Progress
 from master_node.membership import ALIVE, DEAD, MAINTENANCE, SUSPECT, WorkerView
@@ -486,6 +486,27 @@ def test_a_worker_that_nobody_can_stand_in_for_is_not_emptied(cluster: HealingCl
     assert cluster.work(cluster.leader.drain) is Progress.THROTTLED
 
 
+def test_nothing_is_emptied_while_chunks_with_one_copy_get_their_second(
+    cluster: HealingCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "DEPTH", 4)
+    for number in range(20):
+        cluster.put(f"endangered {number}", factor=3, on=FIVE[:3])
+        cluster.put(f"whole {number}", factor=2, on=("worker_3", "worker_5"))
+    whole = {chunk.chunk_id for chunk in cluster.chunks() if chunk.factor == 2}
+    cluster.store.change_worker("worker_5", is_draining=True)
+    cluster.kill("worker_1")
+    cluster.kill("worker_2")
+    cluster.pass_time(DEAD_AND_GRACE)
+    cluster.run(cluster.leader.strike)
+    for _ in range(200):
+        cluster.pass_time(0.5)
+        for job in (cluster.leader.repair, cluster.leader.drain):
+            cluster.work(job)
+    is_move = [chunk_id in whole for chunk_id, _ in cluster.disks.copied]
+    assert is_move == [False] * 20 + [True] * 20
+
+
 # --- rebalance ---
 
 
@@ -572,6 +593,25 @@ def test_an_aborted_upload_leaves_no_copy_that_repair_made(cluster: HealingClust
     cluster.heal(40)
     assert cluster.faults() == []
     assert cluster.disks.holders(chunk) == set()
+
+
+def test_a_chunk_of_an_aborted_upload_is_not_freed_while_it_is_copied(cluster: HealingCluster) -> None:
+    opened = cluster.leader.uploads.open("a", 3, 1)
+    chunk_id = cluster.put_open(opened.upload_id, FIVE[:2])
+    cluster.leader.is_patient = True
+    cluster.work(cluster.leader.repair)
+    cluster.leader.uploads.abort(opened.upload_id)
+    cluster.pass_time(1.0)
+    cluster.run(cluster.leader.garbage)
+    # With its files gone and its record left it would be shown as lost.
+    assert cluster.disks.good(chunk_id) == set(FIVE[:2])
+    for work in cluster.leader.waiting:
+        work()
+    cluster.work(cluster.leader.repair)
+    cluster.pass_time(garbage.BUSY_SECONDS + 1.0)
+    cluster.run(cluster.leader.garbage)
+    assert cluster.disks.holders(chunk_id) == set()
+    assert cluster.store.find_chunks([chunk_id]) == []
 
 
 def test_what_a_dead_worker_holds_of_a_freed_version_is_owed_to_nobody(cluster: HealingCluster) -> None:

@@ -34,6 +34,17 @@ class Check:
         return {"checked": 7, "differences": [{"kind": "missing"}]}
 
 
+class FinishedCheck(Check):
+    """One that says when it was over, and whose it was."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(units=1)
+        self.name = name
+
+    def describe(self) -> Mapping[str, Any]:
+        return {"by": self.name, "finished_at": "then"} if self.requests else {"stage": "none"}
+
+
 def write(store: MetadataStore, job: RequestedFsck, state: str = IDLE) -> None:
     """What the runner does every other second."""
     store.put_jobs([JobRecord(FSCK, JobStatus(FSCK, state, job.describe()).to_json())])
@@ -120,3 +131,34 @@ def test_a_new_leader_does_not_repeat_a_check_that_is_done(store: MetadataStore,
     write(store, old)
     RequestedFsck(check, store).work(2)
     assert check.requests == []
+
+
+def test_what_a_check_has_found_is_still_shown_under_the_next_leader(store: MetadataStore, master: Master) -> None:
+    board = JobBoard(store, master.membership)
+    old, new = (RequestedFsck(FinishedCheck(name), store) for name in ("old", "new"))
+    board.request_fsck(is_verifying=False)
+    old.work(1)
+    write(store, old)
+    # Its status may be written down before it has looked for the first time.
+    write(store, new)
+    new.work(2)
+    write(store, new)
+    assert board.fsck()["progress"] == {"by": "old", "finished_at": "then", "request": 1}
+    board.request_fsck(is_verifying=False)
+    new.work(2)
+    write(store, new)
+    assert board.fsck()["progress"] == {"by": "new", "finished_at": "then", "request": 2}
+
+
+def test_a_leader_that_leads_again_does_not_show_its_own_check_for_a_later_one(
+    store: MetadataStore, master: Master
+) -> None:
+    board = JobBoard(store, master.membership)
+    first, second = (RequestedFsck(FinishedCheck(name), store) for name in ("first", "second"))
+    for epoch, job in ((1, first), (2, second)):
+        board.request_fsck(is_verifying=False)
+        job.work(epoch)
+        write(store, job)
+    first.work(3)
+    write(store, first)
+    assert board.fsck()["progress"] == {"by": "second", "finished_at": "then", "request": 2}

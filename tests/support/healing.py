@@ -163,7 +163,7 @@ class Healer(Master):
         )
         self.strike = Strike(store, membership, log)
         self.repair = Repair(store, membership, election, clock, log, copier, rng, self.strike)
-        self.drain = Drain(store, membership, election, clock, log, copier, rng)
+        self.drain = Drain(store, membership, election, clock, log, copier, rng, self.repair)
         self.rebalance = Rebalance(store, membership, election, settings, clock, log, copier, rng)
         self.trim = Trim(store, membership)
         self.release = Release(store, membership, election, disks, log, copier)  # type: ignore[arg-type]
