@@ -17,6 +17,7 @@ from api_gateway.routes.files import add_file_routes
 from api_gateway.routes.keys import AccessServices, add_key_routes, add_link_routes
 from api_gateway.routes.page import add_page_routes, explain_error
 from api_gateway.routes.paths import add_path_routes
+from api_gateway.routes.quotas import add_quota_routes
 from api_gateway.routes.sign_in import add_sign_in_routes
 from common.edge import Edge
 from common.logs import EventLog
@@ -39,6 +40,7 @@ def create_app(
     add_file_routes(edge, services)
     add_path_routes(app, edge, services)
     add_cluster_routes(edge, services.masters, master_urls, executor)
+    add_quota_routes(edge, services.masters)
     add_key_routes(edge, services.masters, access, services.clock)
     add_link_routes(edge, access.links)
     add_page_routes(app, edge, services.masters)

@@ -11,6 +11,7 @@ from api_gateway.multipart import FieldPart, FilePart, read_form
 from api_gateway.redundancy import AS_CONFIGURED, FACTOR_FIELD, Redundancy
 from api_gateway.uploads import CommitOptions, Committed, Upload, UploadService
 from common.bodies import BodyReader
+from common.chunk_notes import ChunkNote
 from common.errors import DFSError, InvalidForm, InvalidPath, InvalidRequest
 from common.paths import check_path, file_name, is_folder
 
@@ -24,10 +25,12 @@ def receive_body(
     check_path(options.path)
     if is_folder(options.path) and body.length:
         raise InvalidPath('a path that ends in "/" is a folder\'s own entry and holds no bytes')
+    options = replace(options, content_type=choose_type(options.content_type, options.path))
+    note = ChunkNote(options.path, content_type=options.content_type)
     service.admission.check_size(body.length)
-    with service.admission.admitted(), service.open(options.path, body.length, redundancy) as upload:
+    with service.admission.admitted(), service.open(options.path, body.length, redundancy, note) as upload:
         upload.receive(body)
-        return upload.commit(replace(options, content_type=choose_type(options.content_type, options.path)))
+        return upload.commit(options)
 
 
 def receive_form(
@@ -92,7 +95,8 @@ class _Form:
             raise InvalidForm(f'a file must be in the field "file", not {part.name!r}')
         if not part.filename:
             raise InvalidForm("no file was chosen")
-        upload = self._stack.enter_context(self._service.open(None, self._length, self._redundancy))
+        note = self._guess_note(part)
+        upload = self._stack.enter_context(self._service.open(None, self._length, self._redundancy, note))
         upload.receive(part.content, self._keep_alive)
         upload.finish()
         self._received.append(_Received(upload, part.filename, part.content_type))
@@ -120,6 +124,15 @@ class _Form:
             for item, path in zip(self._received, paths, strict=True)
         ]
         return _commit_all(self._received, options)
+
+    def _guess_note(self, part: FilePart) -> ChunkNote:
+        """What is known before the bytes are: a path that comes after them cannot be in their note."""
+        position, name = len(self._received), part.filename
+        if position >= len(self._paths):
+            return ChunkNote(file_name=name, content_type=choose_type(part.content_type, name))
+        path = self._paths[position]
+        path += name if is_folder(path) else ""
+        return ChunkNote(path, "", choose_type(part.content_type, path))
 
     def _keep_alive(self) -> None:
         for waiting in self._received:

@@ -56,11 +56,18 @@ class Replicator:
         self.failures = Counts()
 
     def start(
-        self, placement: Placement, chunk_id: str, chunk: memoryview, checksum: str, factor: int, quorum: int
+        self,
+        placement: Placement,
+        chunk_id: str,
+        chunk: memoryview,
+        checksum: str,
+        factor: int,
+        quorum: int,
+        note: str = "",
     ) -> ChunkWrite:
         """Begin to store a chunk; `chunk` must stay as it is until `ChunkWrite.when_unused` says so."""
         targets = self.avoidance.order(placement.targets)
-        return ChunkWrite(self, targets, chunk_id, chunk, checksum, factor, quorum)
+        return ChunkWrite(self, targets, chunk_id, chunk, checksum, factor, quorum, note)
 
 
 @dataclass(frozen=True)
@@ -83,12 +90,14 @@ class ChunkWrite:
         checksum: str,
         factor: int,
         quorum: int,
+        note: str,
     ) -> None:
         self._replicator = replicator
         self._chunk_id = chunk_id
         # A copy of so little leaves the caller's buffer alone.
         self._chunk = bytes(chunk) if len(chunk) <= ONE_PACKET_BYTES else chunk
         self._checksum = checksum
+        self._note = note
         self._quorum = quorum
         self._started = replicator.clock.monotonic()
         self._changed = threading.Condition()
@@ -173,7 +182,7 @@ class ChunkWrite:
         for target in list(self._untried)[:count]:
             abort = Abort()
             call = self._replicator.workers.begin_put_chunk(
-                target.url, self._chunk_id, self._chunk, self._checksum, abort
+                target.url, self._chunk_id, self._chunk, self._checksum, abort, self._note
             )
             if call is not None:
                 self._untried.remove(target)
@@ -260,7 +269,9 @@ class ChunkWrite:
 
     def _push(self, target: Target, call: Abort) -> bool:
         try:
-            self._replicator.workers.put_chunk(target.url, self._chunk_id, self._chunk, self._checksum, call)
+            self._replicator.workers.put_chunk(
+                target.url, self._chunk_id, self._chunk, self._checksum, call, self._note
+            )
         except DFSError as error:
             self._note_failure(target, error)
             return False

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from api_gateway import file_hash
 from api_gateway.admission import Admission
@@ -18,6 +18,7 @@ from api_gateway.redundancy import AS_CONFIGURED, Redundancy
 from api_gateway.replication import ChunkWrite, Replicator
 from common.bodies import ByteSource
 from common.checksums import block_digests, checksum_of
+from common.chunk_notes import ChunkNote, encode_header
 from common.clock import Clock
 from common.errors import DFSError, InternalError, TooManyVersions, UploadClosed, UploadUnknown
 from common.logs import EventLog
@@ -102,23 +103,37 @@ class UploadService:
         self.admission = admission
         self.begun, self.ended = Count(), Count()
 
-    def open(self, path: str | None, expected_size: int | None, redundancy: Redundancy = AS_CONFIGURED) -> Upload:
+    def open(
+        self,
+        path: str | None,
+        expected_size: int | None,
+        redundancy: Redundancy = AS_CONFIGURED,
+        note: ChunkNote | None = None,
+    ) -> Upload:
         """Begin an upload. path: where it will go, if known. expected_size: an upper bound in bytes, if known.
 
+        note: what is known of the file besides, to be written beside its chunks.
         Raises what the masters say, such as ClusterFull, before a byte of the file is needed.
         """
-        return Upload(self, path, expected_size, redundancy)
+        return Upload(self, path, expected_size, redundancy, note or ChunkNote(path or ""))
 
 
 class Upload:
     """One file on its way in. Use as a context manager: leaving it without `commit` aborts. One thread at a time."""
 
     def __init__(
-        self, service: UploadService, path: str | None, expected_size: int | None, redundancy: Redundancy
+        self,
+        service: UploadService,
+        path: str | None,
+        expected_size: int | None,
+        redundancy: Redundancy,
+        note: ChunkNote,
     ) -> None:
         self._service = service
         place = _first_place(expected_size, service.chunk_size_bytes)
-        opened = service.masters.open_upload(path, redundancy.replication_factor, place, redundancy.consistency)
+        opened = service.masters.open_upload(
+            path, redundancy.replication_factor, place, redundancy.consistency, expected_size
+        )
         self._upload_id = opened.upload_id
         self._told_at = service.clock.monotonic()
         self._is_committed = self._is_closed = False
@@ -130,6 +145,13 @@ class Upload:
         self._placements: deque[Placement] = deque(opened.placements)
         self._next_index = 0
         self._size = 0
+        self._note = replace(
+            note,
+            uploaded_at=service.clock.timestamp(),
+            chunk_size_bytes=opened.chunk_size,
+            replication_factor=opened.replication_factor,
+        )
+        self._encoded_note = ""
         # The first bytes of a chunk: no buffer is taken for a chunk that nobody sends, or that drips.
         self._first = bytearray(min(FIRST_PIECE_BYTES, self._chunk_size))
         self._hash = FileHash(service.executor)
@@ -149,8 +171,6 @@ class Upload:
             self.keep_alive()
             if on_piece is not None:
                 on_piece()
-            if self._buffer is not None and self._filled == self._chunk_size:
-                self._send(self._buffer)
 
     def keep_alive(self) -> None:
         """Tell the masters, now and then, that this upload is slow and not abandoned; called for every piece read."""
@@ -167,7 +187,7 @@ class Upload:
     def finish(self) -> None:
         """Wait until every byte is on a write quorum of disks; nothing is visible yet."""
         if self._buffer is not None:
-            self._send(self._buffer)
+            self._send(self._buffer, is_last=True)
         while self._pending:
             self._reap()
 
@@ -223,12 +243,20 @@ class Upload:
         self.close()
 
     def _receive_piece(self, source: ByteSource) -> int:
-        """Read once; returns how many bytes came."""
-        if self._buffer is not None:
+        """Read once; returns how many bytes came. A full buffer is sent when there is more to come: the last chunk is
+        marked as such.
+        """
+        if self._buffer is not None and self._filled < self._chunk_size:
             count = source.fill(self._buffer, self._filled, self._chunk_size)
             self._filled += count
             return count
-        count = source.fill(self._first, self._filled, len(self._first))
+        if self._buffer is not None:
+            count = source.fill(self._first, 0, len(self._first))
+            if not count:
+                return 0
+            self._send(self._buffer)
+        else:
+            count = source.fill(self._first, self._filled, len(self._first))
         self._filled += count
         if self._filled and (not count or self._filled == len(self._first)):
             self._buffer = self._take_buffer()
@@ -245,7 +273,7 @@ class Upload:
             self._reap()
         return self._service.buffers.acquire()
 
-    def _send(self, buffer: bytearray) -> None:
+    def _send(self, buffer: bytearray, *, is_last: bool = False) -> None:
         """Start to replicate the buffer that was being filled."""
         placement = self._next_placement()
         view = memoryview(buffer)[: self._filled]
@@ -253,12 +281,20 @@ class Upload:
         name = chunk_id(self._upload_id, self._next_index)
         # First the step that leaves nobody with the buffer when it fails.
         hashed = self._hash.add(view)
-        write = self._service.replicator.start(placement, name, view, checksum, self._factor, self._quorum)
+        note = self._write_note(is_last)
+        write = self._service.replicator.start(placement, name, view, checksum, self._factor, self._quorum, note)
         self._pending.append(_PendingChunk(self._next_index, buffer, self._filled, checksum, write, hashed))
         self._buffer = None
         self._next_index += 1
         self._size += self._filled
         self._filled = 0
+
+    def _write_note(self, is_last: bool) -> str:
+        if is_last:
+            return encode_header(self._note.last(self._next_index + 1, self._size + self._filled).encode())
+        if not self._encoded_note:
+            self._encoded_note = encode_header(self._note.encode())
+        return self._encoded_note
 
     def _next_placement(self) -> Placement:
         if not self._placements:

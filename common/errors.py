@@ -4,12 +4,14 @@ DFSError
     InvalidRequest 400          InvalidPath, InvalidForm, IncompleteBody
     Unauthorized 401
     Forbidden 403               CrossSiteRequest, ClusterSecretRejected, RightMissing, OutsidePrefix, LinkRefused
-    NotFound 404                FileUnknown, VersionUnknown, UploadUnknown, ChunkMissing, WorkerUnknown, KeyUnknown
+    NotFound 404                FileUnknown, VersionUnknown, UploadUnknown, ChunkMissing, WorkerUnknown, KeyUnknown,
+                                QuotaUnknown
     MethodNotAllowed 405
-    Conflict 409                PathTaken, UploadClosed, ChunkConflict, StaleEpoch, AdminNeeded
+    Conflict 409                PathTaken, UploadClosed, ChunkConflict, StaleEpoch, AdminNeeded,
+                                IncompatibleRelease
     FileDeleted 410
     PreconditionFailed 412
-    TooLarge 413
+    TooLarge 413                LargerThanQuota
     RangeNotSatisfiable 416
     ChunkCorrupt 422
     TooManyRequests 429         TooManySignIns
@@ -18,7 +20,7 @@ DFSError
     PeerUnreachable 502
     Unavailable 503             MetadataUnavailable, NoMasterAnswers, NotEnoughWorkers, QuorumNotReached,
                                 ChunkUnavailable, GatewayBusy, WorkerBusy, TooManyVersions, DiskFailed
-    InsufficientStorage 507     DiskFull, ClusterFull
+    InsufficientStorage 507     DiskFull, ClusterFull, QuotaExceeded
 
 The HTTP edge turns an error into RFC 9457 `application/problem+json`; the client side turns that back into the same
 class by its `code`. A code never changes once released.
@@ -126,6 +128,10 @@ class WorkerUnknown(NotFound):
     code, title = "worker_not_found", "There is no such worker in the configuration"
 
 
+class QuotaUnknown(NotFound):
+    code, title = "quota_not_found", "There is no quota of this prefix"
+
+
 class KeyUnknown(NotFound):
     code, title = "key_not_found", "There is no such key"
 
@@ -154,6 +160,10 @@ class StaleEpoch(Conflict):
     code, title = "stale_epoch", "The order comes from a leader that has been replaced"
 
 
+class IncompatibleRelease(Conflict):
+    code, title = "incompatible_release", "The two nodes' releases do not understand each other"
+
+
 class AdminNeeded(Conflict):
     code, title = "admin_needed", "Nobody could make or revoke keys afterwards"
 
@@ -168,6 +178,10 @@ class PreconditionFailed(DFSError):
 
 class TooLarge(DFSError):
     status, code, title = 413, "too_large", "The request is larger than allowed"
+
+
+class LargerThanQuota(TooLarge):
+    code, title = "larger_than_quota", "The file alone is larger than a quota allows"
 
 
 class RangeNotSatisfiable(DFSError):
@@ -250,6 +264,10 @@ class DiskFull(InsufficientStorage):
 
 class ClusterFull(InsufficientStorage):
     code, title = "cluster_full", "Too few workers have room for another chunk"
+
+
+class QuotaExceeded(InsufficientStorage):
+    code, title = "quota_exceeded", "A quota leaves no room for this"
 
 
 def error_codes() -> Mapping[str, type[DFSError]]:

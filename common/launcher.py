@@ -130,7 +130,7 @@ class Cluster:
         with open(console, "wb") as output:
             process = subprocess.Popen(
                 [sys.executable, *plan.command],
-                cwd=PROJECT_ROOT,
+                cwd=self.code_folder(plan.node_id),
                 env=self.node_environment(variables),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -139,6 +139,10 @@ class Cluster:
                 start_new_session=True,
             )
         return RunningNode(plan.node_id, plan.url, process, console)
+
+    def code_folder(self, node_id: str) -> Path:  # noqa: ARG002
+        """Where the node's program lies; to be replaced where nodes run different releases."""
+        return PROJECT_ROOT
 
     def node_environment(self, variables: Mapping[str, str] | None = None) -> dict[str, str]:
         """What a node's process gets, with `variables` of its own."""

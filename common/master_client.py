@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 
 from common.api_keys import KeyRecord
 from common.clock import Clock
-from common.errors import DFSError, MetadataUnavailable, NoMasterAnswers, PeerUnreachable
+from common.errors import DFSError, Forbidden, MetadataUnavailable, NoMasterAnswers, PeerUnreachable
 from common.http import HttpPool
 from common.records import Checksum, ChunkLocation, FileInfo, Heartbeat, OpenUpload, StoredChunk, take, take_objects
 
@@ -58,14 +58,26 @@ class MasterClient:
     # --- uploads ---
 
     def open_upload(
-        self, path: str | None, replication_factor: int | None, place: int, consistency: str | None = None
+        self,
+        path: str | None,
+        replication_factor: int | None,
+        place: int,
+        consistency: str | None = None,
+        size_bytes: int | None = None,
     ) -> OpenUpload:
         """Open an upload and place its first `place` chunks. path: where it will be committed, if known.
 
         consistency: how many replicas must be on disk before it is acknowledged, "one", "quorum" or "all"; None, as
-        for the factor: as the masters are configured. Raises NotEnoughWorkers, ClusterFull, InvalidRequest.
+        for the factor: as the masters are configured. size_bytes: of the whole file, if known.
+        Raises NotEnoughWorkers, ClusterFull, InvalidRequest, QuotaExceeded, LargerThanQuota.
         """
-        body = {"path": path, "replication_factor": replication_factor, "place": place, "consistency": consistency}
+        body = {
+            "path": path,
+            "replication_factor": replication_factor,
+            "place": place,
+            "consistency": consistency,
+            "size_bytes": size_bytes,
+        }
         return OpenUpload.from_json(self._call("POST", "/uploads", body))
 
     def record_chunks(self, upload_id: str, chunks: Sequence[StoredChunk], place_from: int, place: int) -> OpenUpload:
@@ -174,6 +186,18 @@ class MasterClient:
         verb = "drain" if is_draining else "undrain"
         return self._call("POST", f"/workers/{quote(worker_id, safe='')}/{verb}")
 
+    def list_quotas(self) -> dict[str, Any]:
+        """{"quotas": [...]}: every quota with what it allows and what is used of it."""
+        return self._call("GET", "/quotas")
+
+    def set_quota(self, prefix: str, limits: Mapping[str, Any]) -> dict[str, Any]:
+        """Limit the bytes or files below a prefix, or change the limits. Raises InvalidRequest."""
+        return self._call("PUT", f"/quotas?{urlencode({'prefix': prefix})}", dict(limits))
+
+    def remove_quota(self, prefix: str) -> dict[str, Any]:
+        """Raises QuotaUnknown."""
+        return self._call("DELETE", f"/quotas?{urlencode({'prefix': prefix})}")
+
     def jobs(self) -> dict[str, Any]:
         """{"jobs": [...]}: every job with its state, progress and last error."""
         return self._call("GET", "/jobs")
@@ -210,11 +234,21 @@ class MasterClient:
         return KeyRecord.from_json(self._call("DELETE", f"/keys/{quote(key_id, safe='')}"))
 
     def is_alive(self, url: str) -> bool:
-        """Whether the master at `url` answers its health check within a second."""
+        """Whether the master at `url` answers within a second."""
+        return self.release_of(url) is not None
+
+    def release_of(self, url: str) -> str | None:
+        """Which release the master at `url` runs, "" for one that does not say; None where it does not answer in time.
+
+        It answers from memory, whatever its database does.
+        """
         try:
-            return self._pool.call_json("GET", f"{url}/health", timeout_seconds=1.0) == {"status": "ok"}
+            answer = self._pool.call_json("GET", f"{url}/current_leader", timeout_seconds=1.0)
+        except Forbidden:
+            return ""
         except DFSError:
-            return False
+            return None
+        return str(answer.get("version", ""))
 
     def is_ready(self, url: str) -> bool:
         """Whether the master at `url` says within a second that it has what it depends on."""

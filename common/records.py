@@ -278,6 +278,8 @@ class Heartbeat:
     quarantined_count: int = 0
     wants_inventory: bool = False
     scrub: Mapping[str, Any] = field(default_factory=dict)
+    # Of its software, see common/version.py; a release that says nothing of it spoke the first.
+    protocol: int = 1
 
     @classmethod
     def from_json(cls, source: Mapping[str, Any]) -> Heartbeat:
@@ -293,4 +295,5 @@ class Heartbeat:
             quarantined_count=take({"quarantined_count": 0, **source}, "quarantined_count", int),
             wants_inventory=take({"wants_inventory": False, **source}, "wants_inventory", bool),
             scrub=take({"scrub": {}, **source}, "scrub", dict),
+            protocol=take({"protocol": 1, **source}, "protocol", int),
         )

@@ -12,6 +12,7 @@ from typing import Any
 
 from common import checksums
 from common.checksums import Buffer
+from common.chunk_notes import NOTE_HEADER, WANT_NOTE_HEADER, decode_header, encode_header
 from common.errors import ChunkCorrupt, InvalidRequest
 from common.http import Abort, Answer, Begun, HttpPool
 from common.records import take, take_objects
@@ -22,6 +23,8 @@ EPOCH_HEADER = "X-DFS-Epoch"
 # A worker's inventory is listed folder by folder.
 INVENTORY_FOLDERS = 256
 MAX_INVENTORY_PAGE = 10_000
+# Each costs the worker a read of the end of a file.
+MAX_DESCRIBED = 1000
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,33 @@ class HeldChunk:
         return cls(take(source, "chunk_id", str), float(take(source, "age_seconds", float)))
 
 
+@dataclass(frozen=True)
+class DescribedChunk:
+    """What a chunk file on a worker's disk says of itself; its data was not read."""
+
+    chunk_id: str
+    size_bytes: int
+    checksum: str
+    note: bytes
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "chunk_id": self.chunk_id,
+            "size_bytes": self.size_bytes,
+            "checksum": self.checksum,
+            "note": encode_header(self.note),
+        }
+
+    @classmethod
+    def from_json(cls, source: Mapping[str, Any]) -> DescribedChunk:
+        return cls(
+            take(source, "chunk_id", str),
+            take(source, "size_bytes", int),
+            take(source, "checksum", str),
+            decode_header(take(source, "note", str)),
+        )
+
+
 class WorkerClient:
     """Calls to any worker by its URL. Each raises the worker's own errors, or PeerUnreachable."""
 
@@ -46,25 +76,32 @@ class WorkerClient:
         self._pool = pool
         self.timeout_seconds = timeout_seconds
 
-    def put_chunk(self, url: str, chunk_id: str, chunk: Buffer, checksum: str, abort: Abort | None = None) -> None:
-        """Store one replica; returns once it is on the worker's disk. Repeating it is safe."""
+    def put_chunk(
+        self, url: str, chunk_id: str, chunk: Buffer, checksum: str, abort: Abort | None = None, note: str = ""
+    ) -> None:
+        """Store one replica; returns once it is on the worker's disk. Repeating it is safe.
+
+        note: as chunk_notes.encode_header has it.
+        """
         with self._pool.call(
             "PUT",
             f"{url}/chunks/{chunk_id}",
             timeout_seconds=self.timeout_seconds,
-            headers=_put_headers(chunk, checksum),
+            headers=_put_headers(chunk, checksum, note),
             body=chunk,
             abort=abort,
         ) as answer:
             answer.read()
 
-    def begin_put_chunk(self, url: str, chunk_id: str, chunk: Buffer, checksum: str, abort: Abort) -> Begun | None:
+    def begin_put_chunk(
+        self, url: str, chunk_id: str, chunk: Buffer, checksum: str, abort: Abort, note: str = ""
+    ) -> Begun | None:
         """Send a replica over a connection that is open, None where there is none; the answer is read later."""
         return self._pool.begin(
             "PUT",
             f"{url}/chunks/{chunk_id}",
             timeout_seconds=self.timeout_seconds,
-            headers=_put_headers(chunk, checksum),
+            headers=_put_headers(chunk, checksum, note),
             body=chunk,
             abort=abort,
         )
@@ -101,8 +138,13 @@ class WorkerClient:
 
     @contextlib.contextmanager
     def open_chunk(self, url: str, chunk_id: str) -> Iterator[Answer]:
-        """A whole replica as it comes; nothing of it is verified."""
-        with self._pool.call("GET", f"{url}/chunks/{chunk_id}", timeout_seconds=self.timeout_seconds) as answer:
+        """A whole replica as it comes, with its note; nothing of it is verified."""
+        with self._pool.call(
+            "GET",
+            f"{url}/chunks/{chunk_id}",
+            timeout_seconds=self.timeout_seconds,
+            headers={WANT_NOTE_HEADER: "1"},
+        ) as answer:
             yield answer
 
     def verify_chunk(self, url: str, chunk_id: str) -> bool:
@@ -126,6 +168,11 @@ class WorkerClient:
         if not all(isinstance(chunk_id, str) for chunk_id in held):
             raise InvalidRequest("the field 'held' must list chunk ids")
         return set(held)
+
+    def describe_chunks(self, url: str, chunk_ids: Sequence[str]) -> list[DescribedChunk]:
+        """Size, checksum and note of those of these chunks that the worker has, at most MAX_DESCRIBED of them."""
+        answer = self._call_json("POST", f"{url}/chunks/notes", {"chunk_ids": list(chunk_ids)})
+        return [DescribedChunk.from_json(item) for item in take_objects(answer, "chunks")]
 
     def copy_chunk(
         self, url: str, chunk_id: str, source_url: str, *, size_bytes: int, checksum: str, epoch: int
@@ -154,12 +201,13 @@ class WorkerClient:
             return answer.json()
 
 
-def _put_headers(chunk: Buffer, checksum: str) -> dict[str, str]:
-    return {
+def _put_headers(chunk: Buffer, checksum: str, note: str) -> dict[str, str]:
+    headers = {
         CHECKSUM_HEADER: checksum,
         "Content-Type": "application/octet-stream",
         "Content-Length": str(len(chunk)),
     }
+    return {**headers, NOTE_HEADER: note} if note else headers
 
 
 def encode_digests(digests: bytes) -> str:

@@ -26,6 +26,8 @@ from master_node.keys import Keys
 from master_node.listing import DEFAULT_LIMIT, MAX_LIMIT, ListingQuery
 from master_node.model import ACTIVE, DELETED, Preconditions
 from master_node.openapi.description import DESCRIPTION
+from master_node.quota_routes import add_quota_routes
+from master_node.quotas.ledger import Ledger
 from master_node.store.base import ReadLevel
 from master_node.uploads import Uploads
 
@@ -37,6 +39,7 @@ class MasterServices:
     uploads: Uploads
     committer: Committer
     catalog: Catalog
+    ledger: Ledger
     cluster: ClusterServices
     keys: Keys
 
@@ -54,6 +57,7 @@ def create_app(
     edge = internal_edge(app, log, secret, monitoring)
     _add_upload_routes(edge, services, log)
     _add_file_routes(edge, services)
+    add_quota_routes(edge, services.ledger)
     add_cluster_routes(edge, services.cluster)
     add_key_routes(edge, services.keys)
     add_document_route(edge, build_document(DESCRIPTION))
@@ -69,6 +73,7 @@ def _add_upload_routes(edge: Edge, services: MasterServices, log: EventLog) -> N
             _optional(body, "replication_factor", int),
             take(body, "place", int),
             _optional(body, "consistency", str),
+            _optional(body, "size_bytes", int),
         )
         return json_answer(opened.to_json(), 201)
 

@@ -18,6 +18,7 @@ from master_node.election import Election
 from master_node.listing import ListingQuery, list_page
 from master_node.membership import ALIVE, Membership
 from master_node.model import File, Preconditions
+from master_node.quotas.ledger import Ledger
 from master_node.store.base import KeyTaken, MetadataStore, ReadLevel
 
 MAX_CHUNK_PAGE = 1024
@@ -68,8 +69,10 @@ class Catalog:
         settings: MasterSettings,
         clock: Clock,
         rng: random.Random,
+        ledger: Ledger | None = None,
     ) -> None:
         self._store = store
+        self._ledger = ledger or Ledger(store, election, clock)
         self._membership = membership
         self._election = election
         self._settings = settings
@@ -167,7 +170,8 @@ class Catalog:
             if file.status == model.PURGED:
                 return file.to_info()
             expected.check(file)
-            self._store.replace_file(model.purge(file, self._election.clock_seconds(), self._clock.timestamp()))
+            purged = model.purge(file, self._election.clock_seconds(), self._clock.timestamp())
+            self._ledger.replace_file(self._store, file, purged)
         raise Conflict("the file is being changed by others all the time", file_id=file_id)
 
     def _change(self, file_id: str, change: Callable[[File], File], path: str | None = None) -> File:
@@ -176,7 +180,7 @@ class Catalog:
             file = _require(self._store, file_id)
             changed = change(file)
             try:
-                if changed is file or self._store.replace_file(changed):
+                if changed is file or self._ledger.replace_file(self._store, file, changed):
                     return changed
             except KeyTaken:
                 raise model.path_taken(path or file.path) from None

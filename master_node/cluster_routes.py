@@ -9,6 +9,7 @@ from common.calls import Answer, Call, json_answer
 from common.edge import Edge
 from common.errors import WorkerUnknown
 from common.records import Heartbeat, take
+from common.version import PROTOCOL, VERSION, require_compatible
 from master_node.bad_replicas import BadReplicas
 from master_node.election import Election
 from master_node.job_board import JobBoard
@@ -16,6 +17,8 @@ from master_node.jobs import JobRunner
 from master_node.membership import Membership
 from master_node.report import ClusterReport
 from master_node.roster import Roster
+
+_RELEASE = {"version": VERSION, "protocol": PROTOCOL}
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ def add_cluster_routes(edge: Edge, services: ClusterServices) -> None:
 
     @edge.route("GET", "/current_leader")
     def current_leader(_call: Call) -> Answer:
-        return json_answer(asdict(services.election.leadership()))
+        return json_answer({**asdict(services.election.leadership()), **_RELEASE})
 
     @edge.route("GET", "/cluster")
     def cluster(_call: Call) -> Answer:
@@ -69,8 +72,10 @@ def _add_worker_routes(edge: Edge, services: ClusterServices) -> None:
     @edge.route("POST", "/heartbeat/<worker_id>")
     def receive_heartbeat(call: Call, worker_id: str) -> Answer:
         require_known(worker_id)
-        services.membership.receive(worker_id, Heartbeat.from_json(call.json()))
-        return json_answer({"worker_id": worker_id, "epoch": services.election.leadership().epoch})
+        heartbeat = Heartbeat.from_json(call.json())
+        require_compatible(worker_id, heartbeat.version, heartbeat.protocol)
+        services.membership.receive(worker_id, heartbeat)
+        return json_answer({"worker_id": worker_id, "epoch": services.election.leadership().epoch, **_RELEASE})
 
     @edge.route("POST", "/workers/<worker_id>/goodbye")
     def receive_goodbye(_call: Call, worker_id: str) -> Answer:

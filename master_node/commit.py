@@ -25,7 +25,9 @@ from common.errors import (
     DFSError,
     InvalidPath,
     InvalidRequest,
+    LargerThanQuota,
     PreconditionFailed,
+    QuotaExceeded,
     TooManyVersions,
     UploadClosed,
     UploadUnknown,
@@ -36,6 +38,7 @@ from common.settings import MasterSettings
 from master_node import model
 from master_node.election import Election
 from master_node.model import CommitTarget, File, Preconditions, Upload, Version
+from master_node.quotas.ledger import Ledger
 from master_node.recording import record_chunks
 from master_node.store.base import IdTaken, KeyTaken, MetadataStore
 
@@ -59,8 +62,16 @@ class CommitRequest:
 class Committer:
     """Commits and fences uploads on one store."""
 
-    def __init__(self, store: MetadataStore, election: Election, settings: MasterSettings, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: MetadataStore,
+        election: Election,
+        settings: MasterSettings,
+        clock: Clock,
+        ledger: Ledger | None = None,
+    ) -> None:
         self._store = store
+        self._ledger = ledger or Ledger(store, election, clock)
         self._election = election
         self._settings = settings
         self._clock = clock
@@ -69,7 +80,8 @@ class Committer:
         """Make the upload the content of `request.path`; returns the file and whether it is a new one.
 
         Safe to repeat: a repeated call gives the same result. Raises UploadUnknown, UploadClosed after an abort,
-        PreconditionFailed (nothing has changed), TooManyVersions (try again), InvalidRequest when chunks are missing.
+        PreconditionFailed, QuotaExceeded, LargerThanQuota (nothing has changed), TooManyVersions (try again),
+        InvalidRequest when chunks are missing.
         """
         check_path(request.path)
         if is_folder(request.path) and request.size:
@@ -135,7 +147,8 @@ class Committer:
         if target.path != request.path:
             raise Conflict(f"the upload was opened for another path, {target.path!r}")
         try:
-            landed = self._execute(upload, target, request)
+            # Looked for again where this try was late: the target may have been gone because another try made it.
+            landed = self._execute(upload, target, request) or self._landed(upload, target.file_id)
         except PreconditionFailed as error:
             refused = self._refuse(upload, error.detail)
             if refused.refusal:
@@ -171,7 +184,7 @@ class Committer:
         if file.status == model.ACTIVE and file.path == target.path:
             request.preconditions.check(file)
             overwritten = self._overwritten(file, version)
-            return overwritten if self._store.replace_file(overwritten) else None
+            return overwritten if self._ledger.replace_file(self._store, file, overwritten) else None
         if file.file_id == upload.upload_id and file.status == model.PURGED:
             request.preconditions.check(None)
             return self._revive(file, target, version)
@@ -183,17 +196,21 @@ class Committer:
         preconditions.check(None)
         file = model.new_file(upload, target.path, version, self._clock.timestamp())
         try:
-            self._store.insert_file(file)
+            self._ledger.insert_file(self._store, file)
+        except (QuotaExceeded, LargerThanQuota):
+            if (landed := self._landed(upload, upload.upload_id)) is not None:
+                return landed
+            raise
         except KeyTaken:
-            return None if self._plant_bar(upload.upload_id) else self._landed(upload)
+            return None if self._plant_bar(upload.upload_id) else self._landed(upload, upload.upload_id)
         except IdTaken:
-            return self._landed(upload)
+            return self._landed(upload, upload.upload_id)
         return file
 
     def _revive(self, barrier: File, target: CommitTarget, version: Version) -> File | None:
         revived = model.revive(barrier, target.path, version, self._clock.timestamp())
         try:
-            return revived if self._store.replace_file(revived) else None
+            return revived if self._ledger.replace_file(self._store, barrier, revived) else None
         except KeyTaken:
             # The path was taken meanwhile. Move the bar on, so that no late try of this target can succeed.
             self._store.replace_file(model.touched(barrier))
@@ -226,8 +243,9 @@ class Committer:
             return False
         return True
 
-    def _landed(self, upload: Upload) -> File | None:
-        file = self._store.find_file(upload.upload_id)
+    def _landed(self, upload: Upload, file_id: str) -> File | None:
+        """The file, if the upload is its content, or was."""
+        file = self._store.find_file(file_id)
         return file if file is not None and file.has_version(upload.upload_id) else None
 
     def _require_upload(self, upload_id: str) -> Upload:

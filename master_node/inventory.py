@@ -12,7 +12,7 @@ change is written on condition that the record is still as it was when the worke
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,7 +50,9 @@ class Inventory:
         settings: MasterSettings,
         clock: Clock,
         log: EventLog,
+        is_held: Callable[[], bool] = lambda: False,
     ) -> None:
+        """is_held: whether unknown files must stay where they are, for a rebuild to look at (recovery/hold.py)."""
         self._store = store
         self._membership = membership
         self._election = election
@@ -58,6 +60,7 @@ class Inventory:
         self._settings = settings
         self._clock = clock
         self._log = log
+        self._is_held = is_held
         self._epoch: int | None = None
         self._turns = 0
         self._walks: dict[str, _Walk] = {}
@@ -181,7 +184,7 @@ class Inventory:
         walk.counts["unknown"] += len(unknown)
         if not old or self._election.clock_seconds() < grace:
             return
-        if not is_familiar(walk.counts["files_checked"], walk.counts["unknown"]):
+        if self._is_held() or not is_familiar(walk.counts["files_checked"], walk.counts["unknown"]):
             walk.counts["held_back"] += len(old)
             return
         self._workers.quarantine_chunks(walk.url, old, epoch)

@@ -61,6 +61,7 @@ class ClusterReport:
             "free_bytes": heartbeat.free_bytes,
             "chunk_count": heartbeat.chunk_count,
             "version": heartbeat.version,
+            "protocol": heartbeat.protocol,
             "last_heartbeat_age_seconds": None if view.age_seconds is None else round(view.age_seconds, 1),
             "quarantined_count": heartbeat.quarantined_count,
             "is_configured": view.is_configured,
@@ -111,7 +112,7 @@ class ClusterReport:
 
 
 def _never_seen(worker_id: str) -> dict[str, Any]:
-    numbers = ("capacity_bytes", "used_bytes", "free_bytes", "chunk_count", "quarantined_count")
+    numbers = ("capacity_bytes", "used_bytes", "free_bytes", "chunk_count", "quarantined_count", "protocol")
     texts = {"url": "", "zone": "", "version": ""}
     flags = {"is_configured": True, "is_lost": False, "is_reconciled": False, "is_draining": False}
     return {

@@ -18,6 +18,7 @@ from master_node.election import Election
 from master_node.membership import Membership
 from master_node.model import Upload
 from master_node.placement import place_chunks
+from master_node.quotas.ledger import Ledger
 from master_node.recording import record_chunks
 from master_node.store.base import MetadataStore
 
@@ -43,8 +44,10 @@ class Uploads:
         clock: Clock,
         rng: random.Random,
         configured: Callable[[], Collection[str]],
+        ledger: Ledger | None = None,
     ) -> None:
         """configured: the ids of the workers that config.json names now."""
+        self._ledger = ledger or Ledger(store, election, clock)
         self._store = store
         self._membership = membership
         self._election = election
@@ -54,15 +57,23 @@ class Uploads:
         self._configured = configured
 
     def open(
-        self, path: str | None, replication_factor: int | None, place: int, consistency: str | None = None
+        self,
+        path: str | None,
+        replication_factor: int | None,
+        place: int,
+        consistency: str | None = None,
+        size_bytes: int | None = None,
     ) -> OpenUpload:
         """Open an upload and place its first chunks.
 
         path: where it will be committed, if known yet. The id is made here, anew each time: a late copy of the request
         then opens an upload of its own, which stays empty and is collected, instead of bringing an old id back.
         replication_factor, consistency ("one", "quorum" or "all"): None for those of the configuration.
-        Raises ClusterFull or NotEnoughWorkers before anything is written.
+        size_bytes: of the whole file, if known yet.
+        Raises ClusterFull, NotEnoughWorkers, QuotaExceeded or LargerThanQuota before anything is written.
         """
+        if path is not None and size_bytes is not None:
+            self._ledger.check_early(path, size_bytes)
         factor = self._factor(replication_factor)
         quorum = choose_quorum(consistency, factor, self._settings.write_quorum)
         upload_id = secrets.token_hex(16)

@@ -30,7 +30,10 @@ from master_node.keys import Keys
 from master_node.lost import Strike
 from master_node.membership import Membership
 from master_node.metrics import monitor_master
+from master_node.quotas.ledger import Ledger
+from master_node.quotas.recount import RecountQuotas
 from master_node.rebalance import Rebalance
+from master_node.recovery.hold import HeldBack, Hold
 from master_node.release import Release
 from master_node.repair import Repair
 from master_node.report import ClusterReport
@@ -60,41 +63,48 @@ def build_master(config: Config, master_id: str) -> Service:
     election = Election(master_id, store, clock, settings.lease_seconds)
     roster = Roster(config, lambda: load_config(config.home), log)
     membership = Membership(store, clock, settings, election.seen_clock_seconds, roster.worker_ids)
-    committer = Committer(store, election, settings, clock)
+    ledger = Ledger(store, election, clock)
+    committer = Committer(store, election, settings, clock, ledger)
     workers = WorkerClient(pool, timeout_seconds=ORDER_TIMEOUT_SECONDS)
     copier = Copier(workers, settings, clock)
     strike = Strike(store, membership, log)
+    hold = Hold(store, clock)
     jobs: list[Job] = [
         strike,
         Repair(store, membership, election, clock, log, copier, rng, strike),
         Trim(store, membership),
-        Release(store, membership, election, workers, log, copier),
-        Inventory(store, membership, election, workers, settings, clock, log),
+        HeldBack(Release(store, membership, election, workers, log, copier), hold),
+        Inventory(store, membership, election, workers, settings, clock, log, hold.is_held),
         Drain(store, membership, election, clock, log, copier, rng),
         Rebalance(store, membership, election, settings, clock, log, copier, rng),
-        GarbageCollector(
-            store,
-            membership,
-            election,
-            committer,
-            workers,
-            settings,
-            clock,
-            log,
-            lambda name: name in roster,
-            copier.claims,
-            GARBAGE_LANES,
+        HeldBack(
+            GarbageCollector(
+                store,
+                membership,
+                election,
+                committer,
+                workers,
+                settings,
+                clock,
+                log,
+                lambda name: name in roster,
+                copier.claims,
+                GARBAGE_LANES,
+            ),
+            hold,
         ),
         Departed(store, membership, log),
+        RecountQuotas(store, election, settings.lease_seconds),
         RequestedFsck(Fsck(store, membership, workers, clock, log), store),
     ]
     runner = JobRunner(jobs, store, election, clock, log, settings.job_interval_seconds)
     watch = Watch(election, membership, roster, runner.wake, log, min(settings.lease_seconds / 4, 1.0))
     board = JobBoard(store, membership)
     services = MasterServices(
-        uploads=Uploads(store, membership, election, config.cluster, clock, rng, roster.worker_ids),
+        uploads=Uploads(store, membership, election, config.cluster, clock, rng, roster.worker_ids, ledger),
+        ledger=ledger,
         committer=committer,
-        catalog=Catalog(store, membership, election, settings, clock, rng),
+        catalog=Catalog(store, membership, election, settings, clock, rng, ledger),
         cluster=ClusterServices(
             roster=roster,
             membership=membership,

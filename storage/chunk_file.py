@@ -3,12 +3,15 @@
     data            size bytes
     padding         zeros, so that the file's size is a multiple of 4096
     block digests   16 bytes for every 64 KiB of data
+    note            what the gateway says of the file (common/chunk_notes.py), in DFSCHNK3 only
+    note's end      its length 4, digest 8 (XXH3-64 of the note and the footer's first 32 bytes), in DFSCHNK3 only
     footer          magic 8, size 8, checksum 16, footer digest 8 (XXH3-64 of the 32 bytes before it)
 
 The data comes first so that any range of it can be read or sent without arithmetic; all is in one file so that one
 rename makes all of it appear. A file cut anywhere has no valid footer, or one whose numbers do not add up. The padding
-lets the whole file be written by direct I/O and costs nothing: disks give space in such blocks anyway. Files of the
-first format, DFSCHNK1, are the same without padding; they are read, and no longer written.
+lets the whole file be written by direct I/O and costs nothing: disks give space in such blocks anyway. A chunk that
+comes without a note is written as DFSCHNK2, which has no place for one. Files of the first format, DFSCHNK1, are the
+same without padding; they are read, and no longer written.
 """
 
 from __future__ import annotations
@@ -24,14 +27,17 @@ from dataclasses import dataclass
 import xxhash
 
 from common.checksums import checksum_of, digest_list_size
+from common.chunk_notes import MAX_NOTE_BYTES
 from common.durable import leave_direct_io
 from common.errors import ChunkCorrupt
 
 ALIGNMENT = 4096
+_NOTED_MAGIC = b"DFSCHNK3"
 _MAGIC = b"DFSCHNK2"
 _UNPADDED_MAGIC = b"DFSCHNK1"
 _BODY = struct.Struct("<8sQ16s")
 _FOOTER_SIZE = _BODY.size + 8
+_NOTE_END = struct.Struct("<I8s")
 # Files up to this size are read in one piece.
 _WHOLE_BYTES = 64 * 1024 + ALIGNMENT
 # Of larger ones this much holds the footer and, up to 15 MiB, the digests.
@@ -45,6 +51,7 @@ class ChunkHeader:
     size_bytes: int
     checksum: str
     digests: bytes
+    note: bytes = b""
 
 
 class ChunkFile:
@@ -71,15 +78,15 @@ class ChunkFile:
         if len(footer) != _FOOTER_SIZE or xxhash.xxh3_64_digest(body) != footer[_BODY.size :]:
             raise ChunkCorrupt("the chunk file is too short, or its footer is damaged")
         magic, size_bytes, checksum = _BODY.unpack(body)
-        if (magic, self._total) not in ((_MAGIC, file_size(size_bytes)), (_UNPADDED_MAGIC, _unpadded_size(size_bytes))):
+        note = self._read_note(body) if magic == _NOTED_MAGIC else b""
+        expected = _expected_size(magic, size_bytes, len(note))
+        if expected != self._total:
             raise ChunkCorrupt("the chunk file's size does not match its footer")
-        needed = _FOOTER_SIZE + digest_list_size(size_bytes)
-        if needed > len(self._end):
-            self._read_end(needed)
-        digests = self._end[len(self._end) - needed : len(self._end) - _FOOTER_SIZE]
+        after = _FOOTER_SIZE + _noted_size(len(note))
+        digests = self._last(after + digest_list_size(size_bytes), after)
         if checksum_of(digests) != checksum.hex():
             raise ChunkCorrupt("the chunk file's block digests are damaged")
-        return ChunkHeader(size_bytes, checksum.hex(), digests)
+        return ChunkHeader(size_bytes, checksum.hex(), digests, note)
 
     def read_into(self, start: int, view: memoryview) -> int:
         """Fill `view` with what stands at `start`; returns how much that was, less only where the file ends.
@@ -131,6 +138,24 @@ class ChunkFile:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _read_note(self, body: bytes) -> bytes:
+        after = _FOOTER_SIZE + _NOTE_END.size
+        length, digest = _NOTE_END.unpack(self._last(after, _FOOTER_SIZE))
+        if not 0 < length <= MAX_NOTE_BYTES:
+            raise ChunkCorrupt("the length of the chunk file's note is damaged")
+        note = self._last(after + length, after)
+        if xxhash.xxh3_64_digest(note + body) != digest:
+            raise ChunkCorrupt("the chunk file's note is damaged")
+        return note
+
+    def _last(self, start: int, stop: int) -> bytes:
+        """What stands from `start` to `stop` bytes before the end of the file."""
+        if start > self._total:
+            raise ChunkCorrupt("the chunk file is shorter than its footer says")
+        if start > len(self._end):
+            self._read_end(start)
+        return self._end[len(self._end) - start : len(self._end) - stop]
+
     def _read_end(self, length: int) -> None:
         self._end_start = self._total
         if self._is_direct:
@@ -162,16 +187,28 @@ def _open(path: str, is_direct: bool) -> tuple[io.FileIO, bool]:
     return io.FileIO(path), False
 
 
-def encode_tail(size_bytes: int, digests: bytes) -> bytes:
+def encode_tail(size_bytes: int, digests: bytes, note: bytes = b"") -> bytes:
     """What follows the data."""
-    body = _BODY.pack(_MAGIC, size_bytes, bytes.fromhex(checksum_of(digests)))
-    padding = file_size(size_bytes) - _unpadded_size(size_bytes)
-    return bytes(padding) + digests + body + xxhash.xxh3_64_digest(body)
+    body = _BODY.pack(_NOTED_MAGIC if note else _MAGIC, size_bytes, bytes.fromhex(checksum_of(digests)))
+    noted = note + _NOTE_END.pack(len(note), xxhash.xxh3_64_digest(note + body)) if note else b""
+    padding = file_size(size_bytes, len(note)) - _unpadded_size(size_bytes) - len(noted)
+    return bytes(padding) + digests + noted + body + xxhash.xxh3_64_digest(body)
 
 
-def file_size(size_bytes: int) -> int:
-    """How large the file of a chunk of `size_bytes` is."""
-    return -(-_unpadded_size(size_bytes) // ALIGNMENT) * ALIGNMENT
+def file_size(size_bytes: int, note_bytes: int = 0) -> int:
+    """How large the file of a chunk of `size_bytes` with a note of `note_bytes` is."""
+    return -(-(_unpadded_size(size_bytes) + _noted_size(note_bytes)) // ALIGNMENT) * ALIGNMENT
+
+
+def _noted_size(note_bytes: int) -> int:
+    return note_bytes + _NOTE_END.size if note_bytes else 0
+
+
+def _expected_size(magic: bytes, size_bytes: int, note_bytes: int) -> int | None:
+    """How large a whole file of this format is; None where there is no such format."""
+    if magic in (_MAGIC, _NOTED_MAGIC):
+        return file_size(size_bytes, note_bytes)
+    return _unpadded_size(size_bytes) if magic == _UNPADDED_MAGIC else None
 
 
 def _unpadded_size(size_bytes: int) -> int:

@@ -18,7 +18,7 @@ from common.checksums import BLOCK_SIZE_BYTES, Buffer, verify_blocks
 from common.durable import StagedFile, sync_directory
 from common.errors import ChunkConflict, ChunkCorrupt, ChunkMissing, DiskFull
 from common.ranges import ByteRange
-from common.worker_client import HeldChunk
+from common.worker_client import DescribedChunk, HeldChunk
 from storage.chunk_counts import ChunkCounts
 from storage.chunk_file import ALIGNMENT, ChunkFile, ChunkHeader, file_size
 from storage.disk_errors import disk_errors, unreadable_is_corrupt
@@ -112,8 +112,15 @@ class ChunkStore:
         with disk_errors():
             return self._folders.are_emptied()
 
-    def write(self, chunk_id: str, source: ChunkSource, size_bytes: int, checksum: str) -> None:
-        """Store one chunk so that it survives a power cut.
+    def write(
+        self,
+        chunk_id: str,
+        source: ChunkSource,
+        size_bytes: int,
+        checksum: str,
+        note: Callable[[], bytes] = bytes,
+    ) -> None:
+        """Store one chunk so that it survives a power cut. note: see chunk_file.py; asked for once all bytes have come.
 
         Raises ChunkCorrupt when the bytes do not match `checksum` and IncompleteBody when there are fewer (nothing is
         kept), DiskFull at the reserve, WorkerBusy when no window is free, DiskFailed when the disk refuses,
@@ -124,12 +131,13 @@ class ChunkStore:
             self._refuse_conflict(chunk_id, checksum)
         is_direct = self._is_direct and size_bytes >= DIRECT_MIN_BYTES
         with (
-            self._room_for(size_bytes),
+            self._room_for(file_size(size_bytes)),
             self._windows.window() as window,
             disk_errors(),
             StagedFile(self._folders.path(chunk_id), is_synced=self._is_synced, is_direct=is_direct) as staged,
         ):
-            if copy_hashing(source, staged, window, size_bytes) != checksum:
+            received, file_bytes = copy_hashing(source, staged, window, size_bytes, note)
+            if received != checksum:
                 raise ChunkCorrupt("the bytes received do not match the checksum sent with them", expected=checksum)
             staged.sync()
             with self._lock:
@@ -139,7 +147,7 @@ class ChunkStore:
                 # What lies below the place of a disk that was unmounted would be hidden once it is back.
                 self._folders.require_present()
                 staged.publish()
-                self._count(file_size(size_bytes), 1)
+                self._count(file_bytes, 1)
                 if replaced is not None:
                     self._count(-replaced, -1)
             staged.settle()
@@ -232,6 +240,16 @@ class ChunkStore:
             self._folders.require_present()
         return held
 
+    def describe(self, chunk_ids: Iterable[str]) -> list[DescribedChunk]:
+        """What the files of these chunks say of themselves; those that are not here, or damaged, are left out."""
+        found = []
+        for chunk_id in chunk_ids:
+            with contextlib.suppress(ChunkMissing, ChunkCorrupt):
+                file, header = self.open(chunk_id)
+                file.close()
+                found.append(DescribedChunk(chunk_id, header.size_bytes, header.checksum, header.note))
+        return found
+
     def list_folder(self, number: int, after: str, limit: int) -> list[HeldChunk]:
         """The first `limit` chunks above `after` in one of the folders, in the order of their ids."""
         with disk_errors():
@@ -300,9 +318,8 @@ class ChunkStore:
         return Usage(capacity, used, free, max(0, self._chunk_count), self._quarantine.count)
 
     @contextlib.contextmanager
-    def _room_for(self, size_bytes: int) -> Iterator[None]:
-        """Set space aside while a chunk is written; raises DiskFull before a byte is."""
-        needed = file_size(size_bytes)
+    def _room_for(self, needed: int) -> Iterator[None]:
+        """Set space aside while a chunk is written; raises DiskFull before a byte is. Notes are left to the reserve."""
         with disk_errors():
             free_on_disk = shutil.disk_usage(self._folders.parent).free
         with self._lock:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import contextlib
 import mmap
 
-from common.errors import ChunkCorrupt, ChunkMissing, DFSError, PeerUnreachable
+from common.chunk_notes import NOTE_HEADER, decode_header
+from common.errors import ChunkCorrupt, ChunkMissing, DFSError, InvalidRequest, PeerUnreachable
 from common.http import Answer
 from common.worker_client import CHECKSUM_HEADER, WorkerClient
 from storage.chunk_store import ChunkStore
@@ -31,7 +32,7 @@ class ReplicaCopier:
             return
         try:
             with _Replica(self._workers, source_url, chunk_id, size_bytes, checksum) as replica:
-                self._store.write(chunk_id, replica, size_bytes, checksum)
+                self._store.write(chunk_id, replica, size_bytes, checksum, replica.note)
         except ChunkCorrupt as error:
             with contextlib.suppress(DFSError):
                 self._workers.verify_chunk(source_url, chunk_id)
@@ -63,6 +64,12 @@ class _Replica:
                 return self._answer.read_into(room)
         except (OSError, ValueError) as error:
             raise PeerUnreachable(f"{self._url} broke off: {error}", source=self._url) from error
+
+    def note(self) -> bytes:
+        """What goes with the bytes; nothing where the source has none, as that of an earlier release."""
+        with contextlib.suppress(InvalidRequest):
+            return decode_header(self._answer.headers.get(NOTE_HEADER)) if self._answer is not None else b""
+        return b""
 
     def __enter__(self) -> _Replica:
         return self

@@ -14,7 +14,7 @@ from common.errors import CannotStart, DFSError
 from common.logs import EventLog
 from common.master_client import MasterClient
 from common.records import Heartbeat
-from common.version import VERSION
+from common.version import PROTOCOL, VERSION
 from storage.chunk_store import ChunkStore
 from storage.reports import BadReplicaReports
 
@@ -95,6 +95,7 @@ class HeartbeatSender:
                 free_bytes=usage.free_bytes,
                 chunk_count=usage.chunk_count,
                 version=VERSION,
+                protocol=PROTOCOL,
                 incarnation=self._incarnation,
                 quarantined_count=usage.quarantined_count,
                 wants_inventory=reports.wants_inventory,

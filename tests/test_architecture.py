@@ -156,7 +156,7 @@ def stores_import_neither_jobs_nor_clients(module: Module) -> set[str]:
     """The metadata stores stand below everything else of the master: they know the model and `common`."""
     if not module.path.startswith("master_node/store/"):
         return set()
-    below = ("master_node.store", "master_node.model", "master_node.documents", "common.")
+    below = ("master_node.store", "master_node.model", "master_node.quotas.model", "master_node.documents", "common.")
     ours = {name for name in module.imports if _top(name) in PACKAGES}
     return {name for name in ours if not name.startswith(below) or name.startswith("common.http")}
 

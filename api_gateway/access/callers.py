@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
-import socket
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
-from common.addresses import is_loopback
+from common.addresses import is_loopback, is_own_name
 from common.errors import CrossSiteRequest, Unauthorized
 
 _PROXY_HEADERS = ("forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip")
@@ -28,7 +25,7 @@ def require_this_machine(headers: Mapping[str, str], client: str | None, local: 
         raise Unauthorized(f"the request came through a proxy; {_HOW}")
     if client is None or not (is_loopback(client) or client == local):
         raise Unauthorized(_HOW)
-    if not _is_own_name(host):
+    if not is_own_name(host):
         # A page of another site can give its own name this machine's address (DNS rebinding).
         raise Unauthorized(f"the gateway does not go by the name {host!r}; use localhost or an address; {_HOW}")
 
@@ -47,17 +44,3 @@ def refuse_other_sites(headers: Mapping[str, str], host: str, *, is_session: boo
         raise CrossSiteRequest(f"the request was made by a page of {origin}")
     if is_session and origin is None and site != "same-origin":
         raise CrossSiteRequest("with a session, a change must say by Sec-Fetch-Site or Origin where it comes from")
-
-
-def _is_own_name(host: str) -> bool:
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return False
-    if name == "localhost" or name.endswith(".localhost") or name == socket.gethostname().lower():
-        return True
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True

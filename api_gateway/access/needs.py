@@ -78,6 +78,9 @@ NEEDS: dict[Route, Need] = {
     ("POST", "/keys"): _cluster(ADMIN),
     ("GET", "/keys"): _cluster(ADMIN),
     ("DELETE", "/keys/<key_id>"): _cluster(ADMIN),
+    ("GET", "/quotas"): _cluster(ADMIN),
+    ("PUT", "/quotas"): _cluster(ADMIN),
+    ("DELETE", "/quotas"): _cluster(ADMIN),
     # How the cluster is tells nothing of any file; still it is not for a key that is to see one folder.
     ("GET", "/cluster"): _cluster(READ, ADMIN),
     ("GET", "/cluster/jobs"): _cluster(READ, ADMIN),

@@ -5,11 +5,14 @@ from __future__ import annotations
 from api_gateway.openapi.parts import HTML, HTML_PAGE
 from common.errors import CrossSiteRequest, WorkerUnknown
 from common.openapi.model import Operation, Parameter, Reply, array, json_reply, nullable, record, ref
+from common.openapi.quotas import quota_operations
 from common.openapi.schemas import CLUSTER_SCHEMAS, COUNT, FLAG, TEXT
 
 SCHEMAS = {
     **CLUSTER_SCHEMAS,
-    "Master": record({"master_id": TEXT, "state": {"enum": ["alive", "dead"]}, "url": TEXT, "is_leader": FLAG}),
+    "Master": record(
+        {"master_id": TEXT, "state": {"enum": ["alive", "dead"]}, "url": TEXT, "is_leader": FLAG, "version": TEXT}
+    ),
     "Cluster": record(
         {
             "leader": nullable(TEXT),
@@ -72,6 +75,7 @@ CLUSTER_OPERATIONS = (
         )
         for verb, summary in (("drain", "Start to empty a worker"), ("undrain", "Take it back"))
     ),
+    *quota_operations((CrossSiteRequest,)),
 )
 
 PAGE_OPERATIONS = (
@@ -81,7 +85,7 @@ PAGE_OPERATIONS = (
         "getPage",
         "pages",
         "A folder's files, for a browser",
-        {200: Reply("The page.", {HTML_PAGE: HTML})},
+        {200: Reply("The page.", {HTML_PAGE: HTML}), 303: Reply("To the sign-in page.", headers=("Location",))},
         parameters=(
             Parameter("prefix", "query", "The folder.", TEXT),
             Parameter("cursor", "query", "The next page of it.", TEXT),

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from api_gateway.openapi import cluster, files
+from api_gateway.access.credentials import SESSION_COOKIE
+from api_gateway.access.links import SIGNATURE
+from api_gateway.openapi import access, cluster, files
 from api_gateway.openapi.parts import HEADERS, HTML, HTML_PAGE, VARIABLES
-from common.errors import InvalidRequest, MetadataUnavailable, NoMasterAnswers, Unauthorized
+from common.errors import (
+    InvalidRequest,
+    LinkRefused,
+    MetadataUnavailable,
+    NoMasterAnswers,
+    OutsidePrefix,
+    RightMissing,
+    TooManySignIns,
+    Unauthorized,
+    Unavailable,
+)
 from common.openapi.model import Description
 from common.openapi.service import SERVICE_OPERATIONS, SERVICE_TAGS
 
@@ -21,6 +33,7 @@ the answer.
 _TAGS = {
     "files": "Files by their id, which stays over new versions and renames.",
     "paths": "Files by their path, as raw bytes.",
+    "access": "API keys, presigned links, and the session of a browser.",
     "cluster": "The state of every part, and what an operator does.",
     "pages": "For a browser.",
     **SERVICE_TAGS,
@@ -29,6 +42,13 @@ _TAGS = {
 _SECURITY = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "An API key."},
     "basic": {"type": "http", "scheme": "basic", "description": "An API key as password, with any name."},
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": SESSION_COOKIE,
+        "description": "Of a browser that signed in.",
+    },
+    "link": {"type": "apiKey", "in": "query", "name": SIGNATURE, "description": "Of a presigned link, for one file."},
 }
 
 DESCRIPTION = Description(
@@ -37,14 +57,25 @@ DESCRIPTION = Description(
     operations=(
         *files.FILE_OPERATIONS,
         *files.PATH_OPERATIONS,
+        *access.ACCESS_OPERATIONS,
         *cluster.CLUSTER_OPERATIONS,
         *cluster.PAGE_OPERATIONS,
         *SERVICE_OPERATIONS,
     ),
-    schemas={**files.SCHEMAS, **cluster.SCHEMAS},
+    schemas={**files.SCHEMAS, **access.SCHEMAS, **cluster.SCHEMAS},
     variables=VARIABLES,
     headers=HEADERS,
-    errors=(InvalidRequest, Unauthorized, MetadataUnavailable, NoMasterAnswers),
+    errors=(
+        InvalidRequest,
+        Unauthorized,
+        RightMissing,
+        OutsidePrefix,
+        LinkRefused,
+        TooManySignIns,
+        Unavailable,
+        MetadataUnavailable,
+        NoMasterAnswers,
+    ),
     security=_SECURITY,
     tags=_TAGS,
     error_media={HTML_PAGE: HTML},

@@ -14,17 +14,19 @@ from common.errors import (
     GatewayBusy,
     IncompleteBody,
     InvalidPath,
+    LargerThanQuota,
     NotEnoughWorkers,
     PathTaken,
     PreconditionFailed,
     QuorumNotReached,
+    QuotaExceeded,
     RangeNotSatisfiable,
     TooManyVersions,
     UploadClosed,
     UploadUnknown,
 )
 from common.openapi.model import Parameter, Reply, Schema
-from common.openapi.schemas import FLAG, ID, TEXT, WORKER_ID
+from common.openapi.schemas import FLAG, ID, KEY_ID, TEXT, WORKER_ID
 
 Errors = tuple[type[DFSError], ...]
 
@@ -34,6 +36,7 @@ HTML_PAGE = "text/html; charset=utf-8"
 VARIABLES = {
     "file_id": Parameter("file_id", "path", "The file's id, from its JSON.", ID),
     "worker_id": Parameter("worker_id", "path", "As in config.json.", WORKER_ID),
+    "key_id": Parameter("key_id", "path", "The first part of a key, which is no secret.", KEY_ID),
     "path": Parameter(
         "path", "path", "The file's path, escaped; slashes may stand as they are.", {"type": "string", "minLength": 1}
     ),
@@ -72,6 +75,7 @@ HEADERS = {
     for name, summary, schema in (
         ("ETag", "Changes exactly when the content is replaced.", TEXT),
         ("Location", "Where to look next.", TEXT),
+        ("Set-Cookie", "The session's.", TEXT),
         ("Last-Modified", "When this content was stored.", TEXT),
         ("Accept-Ranges", "bytes", TEXT),
         ("Content-Range", "Which part this is, of how much.", TEXT),
@@ -93,7 +97,7 @@ _BYTES_HEADERS = (
 TO_PAGE = Reply("For an HTML form: back to the page.", headers=("Location",))
 
 READ_ERRORS: Errors = (FileUnknown,)
-CHANGE_ERRORS: Errors = (CrossSiteRequest, Conflict, PathTaken, TooManyVersions)
+CHANGE_ERRORS: Errors = (CrossSiteRequest, Conflict, PathTaken, TooManyVersions, QuotaExceeded, LargerThanQuota)
 WRITE_ERRORS: Errors = (
     *CHANGE_ERRORS,
     InvalidPath,

@@ -45,9 +45,9 @@ def add_cluster_routes(edge: Edge, masters: MasterClient, master_urls: Mapping[s
 
 def describe_cluster(masters: MasterClient, master_urls: Mapping[str, str], executor: Executor) -> dict[str, Any]:
     """Leader, masters, workers, replication; where no master answers, that and the reason."""
-    is_alive = dict(zip(master_urls, executor.map(masters.is_alive, master_urls.values()), strict=True))
+    releases = dict(zip(master_urls, executor.map(masters.release_of, master_urls.values()), strict=True))
     try:
-        report = masters.cluster() if any(is_alive.values()) else None
+        report = masters.cluster() if any(release is not None for release in releases.values()) else None
         problem = None if report is not None else "no master answers"
     except DFSError as error:
         report, problem = None, error.detail
@@ -56,9 +56,10 @@ def describe_cluster(masters: MasterClient, master_urls: Mapping[str, str], exec
     described = [
         {
             "master_id": master_id,
-            "state": "alive" if is_alive[master_id] else "dead",
+            "state": "alive" if releases[master_id] is not None else "dead",
             "url": url,
             "is_leader": master_id == leader,
+            "version": releases[master_id] or "",
         }
         for master_id, url in master_urls.items()
     ]

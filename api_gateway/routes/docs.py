@@ -6,6 +6,7 @@ from flask import Flask, render_template
 
 from api_gateway.openapi.description import DESCRIPTION
 from api_gateway.openapi.reading import read_chapters, read_shapes
+from api_gateway.openapi.rights import with_rights
 from api_gateway.routes.answers import page_answer
 from common.calls import Answer, Call
 from common.edge import Edge
@@ -14,11 +15,12 @@ from common.openapi.service import add_document_route
 
 
 def add_docs_routes(app: Flask, edge: Edge) -> None:
-    document = build_document(DESCRIPTION)
+    document = with_rights(build_document(DESCRIPTION))
     add_document_route(edge, document)
     chapters, shapes = read_chapters(document), read_shapes(document)
 
     @edge.route("GET", "/docs")
     def docs(_call: Call) -> Answer:
         with app.app_context():
-            return page_answer(render_template("docs.html", info=document["info"], chapters=chapters, shapes=shapes))
+            text = render_template("docs.html", info=document["info"], chapters=chapters, shapes=shapes)
+        return page_answer(text)

@@ -61,7 +61,8 @@ def _operation(operation: Operation, description: Description) -> dict[str, Any]
     if operation.body is not None:
         found["requestBody"] = _body(operation.body)
     replies = {status: _reply(reply) for status, reply in operation.replies.items()}
-    replies |= _errors(errors, operation.method, description)
+    for status, problem in _errors(errors, operation.method, description).items():
+        replies[status] = _either(replies[status], problem) if status in replies else problem
     found["responses"] = {str(status): replies[status] for status in sorted(replies)}
     if operation.is_open:
         found["security"] = []
@@ -117,6 +118,15 @@ def _problem(status: int, titles: Mapping[str, str], method: str, description: D
         media: dict[str, Schema] = {PROBLEM_TYPE: schema, **description.error_media}
         found["content"] = {name: {"schema": dict(one)} for name, one in media.items()}
     return found
+
+
+def _either(reply: Mapping[str, Any], problem: Mapping[str, Any]) -> dict[str, Any]:
+    """An answer that is no error of its own though others with its status are; what is always there is the reply's."""
+    return {
+        **reply,
+        "description": f"{reply['description']} Or {problem['description']}",
+        "content": {**reply.get("content", {}), **problem.get("content", {})},
+    }
 
 
 def _header(header: Parameter) -> dict[str, Any]:

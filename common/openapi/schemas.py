@@ -36,6 +36,11 @@ PROBLEM: Schema = {
 
 HEALTH: Schema = {"type": "object", "properties": {"status": {"const": "ok"}}, "required": ["status"]}
 
+READY = record(
+    {"status": {"enum": ["ready", "not_ready"]}, "checks": {"type": "object", "additionalProperties": FLAG}},
+    text="What the service depends on, by name.",
+)
+
 CHECKSUM = record({"algorithm": {"const": "sha256"}, "value": {"type": "string", "pattern": "^[0-9a-f]{64}$"}})
 
 FILE = record(
@@ -100,6 +105,7 @@ WORKER = record(
         "free_bytes": COUNT,
         "chunk_count": COUNT,
         "version": TEXT,
+        "protocol": COUNT,
         "last_heartbeat_age_seconds": nullable(NUMBER),
         "quarantined_count": COUNT,
         "is_configured": FLAG,
@@ -136,14 +142,43 @@ _JOB = {
     "state": TEXT,
     "progress": FREE,
     "units_done": COUNT,
+    "failures": {**COUNT, "description": "Missing where an earlier release wrote it down."},
     "last_error": TEXT,
     "last_error_at": TEXT,
     "updated_at": TEXT,
 }
 
-JOB = record(_JOB, text="A background job as the leader last wrote it down.")
+JOB = record(_JOB, optional=("failures",), text="A background job as the leader last wrote it down.")
 JOBS = record({"jobs": array(ref("Job"))})
-FSCK = record({**_JOB, "is_requested": FLAG}, text="The comparison of all records with all disks.")
+FSCK = record(
+    {**_JOB, "is_requested": FLAG}, optional=("failures",), text="The comparison of all records with all disks."
+)
+
+KEY_ID: Schema = {"type": "string", "pattern": "^[0-9a-f]{16}$"}
+KEY = record(
+    {
+        "key_id": KEY_ID,
+        "name": TEXT,
+        "rights": array({"enum": ["read", "write", "delete", "admin"]}),
+        "prefix": TEXT,
+        "created_at": TIME,
+        "revoked_at": nullable(TIME),
+    },
+    text="What is kept of an API key, without its secret.",
+)
+
+QUOTA = record(
+    {
+        "prefix": TEXT,
+        "max_bytes": nullable(COUNT),
+        "max_files": nullable(COUNT),
+        "used_bytes": COUNT,
+        "used_files": COUNT,
+        "is_counted": FLAG,
+    },
+    text="What may lie below a prefix, and what does. Nothing is refused until that is counted.",
+)
+QUOTA_LIMITS = record({"max_bytes": nullable(COUNT), "max_files": nullable(COUNT)}, optional=("max_bytes", "max_files"))
 
 FILE_SCHEMAS = {
     "File": FILE,
@@ -160,4 +195,5 @@ CLUSTER_SCHEMAS = {
     "Job": JOB,
     "Jobs": JOBS,
     "Fsck": FSCK,
+    "Quota": QUOTA,
 }

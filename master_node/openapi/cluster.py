@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from common.errors import TooLarge, WorkerUnknown
+from common.errors import IncompatibleRelease, TooLarge, WorkerUnknown
 from common.openapi.model import Operation, Parameter, Reply, array, json_body, json_reply, nullable, record, ref
+from common.openapi.quotas import quota_operations
 from common.openapi.schemas import CHUNK_ID, CLUSTER_SCHEMAS, COUNT, FLAG, FREE, TEXT
+
+_RELEASE = {"version": TEXT, "protocol": COUNT}
 
 SCHEMAS = {
     **CLUSTER_SCHEMAS,
     "Leadership": record(
-        {"leader": nullable(TEXT), "epoch": COUNT, "is_self": FLAG}, text="is_self: this master leads."
+        {"leader": nullable(TEXT), "epoch": COUNT, "is_self": FLAG, **_RELEASE}, text="is_self: this master leads."
     ),
     "Cluster": record(
         {
@@ -34,8 +37,9 @@ SCHEMAS = {
             "quarantined_count": COUNT,
             "wants_inventory": FLAG,
             "scrub": FREE,
+            "protocol": COUNT,
         },
-        optional=("incarnation", "quarantined_count", "wants_inventory", "scrub"),
+        optional=("incarnation", "quarantined_count", "wants_inventory", "scrub", "protocol"),
         text="What a worker says of itself.",
     ),
 }
@@ -54,8 +58,8 @@ CLUSTER_OPERATIONS = (
         "receiveHeartbeat",
         "workers",
         "A worker lives",
-        {200: json_reply("epoch: that of the leader.", record({"worker_id": TEXT, "epoch": COUNT}))},
-        (WorkerUnknown, TooLarge),
+        {200: json_reply("epoch: that of the leader.", record({"worker_id": TEXT, "epoch": COUNT, **_RELEASE}))},
+        (WorkerUnknown, TooLarge, IncompatibleRelease),
         body=json_body("The heartbeat.", ref("Heartbeat")),
     ),
     _of_worker("/workers/{worker_id}/goodbye", "receiveGoodbye", "A worker is stopped", json_reply("Noted.", _NAMED)),
@@ -109,4 +113,5 @@ CLUSTER_OPERATIONS = (
         "How far that is, and what it found",
         {200: json_reply("The last comparison.", ref("Fsck"))},
     ),
+    *quota_operations(),
 )

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from common.errors import MetadataUnavailable
 from common.openapi.model import Description, Parameter
-from common.openapi.schemas import ID, WORKER_ID
-from common.openapi.service import INTERNAL_ERRORS, INTERNAL_SECURITY, SERVICE_OPERATIONS, SERVICE_TAGS
-from master_node.openapi import cluster, files
+from common.openapi.schemas import ID, KEY_ID, WORKER_ID
+from common.openapi.service import (
+    INTERNAL_ERRORS,
+    INTERNAL_HEADERS,
+    INTERNAL_OPERATIONS,
+    INTERNAL_SECURITY,
+    SERVICE_TAGS,
+)
+from master_node.openapi import cluster, files, keys
 
 _VARIABLES = (
     Parameter("file_id", "path", "Stays over new versions and renames.", ID),
     Parameter("upload_id", "path", "Becomes the version's id.", ID),
     Parameter("version_id", "path", "Of a file's version.", ID),
+    Parameter("key_id", "path", "Of an API key.", KEY_ID),
     Parameter("worker_id", "path", "As in config.json.", WORKER_ID),
 )
 
@@ -22,16 +29,18 @@ DESCRIPTION = Description(
         *files.UPLOAD_OPERATIONS,
         *files.FILE_OPERATIONS,
         *cluster.CLUSTER_OPERATIONS,
-        *SERVICE_OPERATIONS,
+        *keys.KEY_OPERATIONS,
+        *INTERNAL_OPERATIONS,
     ),
-    schemas={**files.SCHEMAS, **cluster.SCHEMAS},
+    schemas={**files.SCHEMAS, **cluster.SCHEMAS, **keys.SCHEMAS},
     variables={parameter.name: parameter for parameter in _VARIABLES},
-    headers={},
+    headers=INTERNAL_HEADERS,
     errors=(*INTERNAL_ERRORS, MetadataUnavailable),
     security=INTERNAL_SECURITY,
     tags={
         "uploads": "Files that are being written.",
         "files": "Files and their chunk maps.",
+        "keys": "The API keys of the gateway's clients.",
         "workers": "What workers say, and orders about them.",
         "cluster": "Leader, jobs, state.",
         **SERVICE_TAGS,

@@ -9,9 +9,11 @@ from common.errors import (
     FileDeleted,
     FileUnknown,
     InvalidPath,
+    LargerThanQuota,
     NotEnoughWorkers,
     PathTaken,
     PreconditionFailed,
+    QuotaExceeded,
     TooLarge,
     TooManyVersions,
     UploadClosed,
@@ -31,8 +33,16 @@ _MAP_PART = (
 )
 _PRECONDITIONS: dict[str, Schema] = {"if_match": nullable(TEXT), "if_none_match": nullable(TEXT)}
 _STORED_CHUNKS = array(ref("StoredChunk"))
-_CHANGE_ERRORS: tuple[type[DFSError], ...] = (FileUnknown, Conflict, PathTaken, PreconditionFailed, TooManyVersions)
-_PLACE_ERRORS: tuple[type[DFSError], ...] = (NotEnoughWorkers, ClusterFull, TooLarge)
+_QUOTA_ERRORS = (QuotaExceeded, LargerThanQuota)
+_CHANGE_ERRORS: tuple[type[DFSError], ...] = (
+    FileUnknown,
+    Conflict,
+    PathTaken,
+    PreconditionFailed,
+    TooManyVersions,
+    *_QUOTA_ERRORS,
+)
+_PLACE_ERRORS: tuple[type[DFSError], ...] = (NotEnoughWorkers, ClusterFull, TooLarge, *_QUOTA_ERRORS)
 
 SCHEMAS = {
     **FILE_SCHEMAS,
@@ -84,8 +94,9 @@ UPLOAD_OPERATIONS = (
                     "replication_factor": nullable(COUNT),
                     "place": {**COUNT, "maximum": 1000},
                     "consistency": nullable(TEXT),
+                    "size_bytes": nullable(COUNT),
                 },
-                optional=("path", "replication_factor", "consistency"),
+                optional=("path", "replication_factor", "consistency", "size_bytes"),
             ),
         ),
     ),
@@ -114,6 +125,7 @@ UPLOAD_OPERATIONS = (
             UploadClosed,
             Conflict,
             PathTaken,
+            *_QUOTA_ERRORS,
             InvalidPath,
             PreconditionFailed,
             TooLarge,

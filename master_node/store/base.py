@@ -20,6 +20,7 @@ from typing import Protocol
 from common.api_keys import KeyRecord
 from common.records import Heartbeat
 from master_node.model import Chunk, File, JobRecord, Lease, Upload, WorkerRecord
+from master_node.quotas.model import Quota
 
 
 class KeyTaken(Exception):
@@ -175,6 +176,22 @@ class MetadataStore(Protocol):
 
     def list_jobs(self) -> list[JobRecord]:
         """In the order of their names."""
+
+    # --- quotas ---
+
+    def insert_quota(self, quota: Quota) -> None:
+        """Raises IdTaken where its prefix has one."""
+
+    def replace_quota(self, quota: Quota) -> bool:
+        """Write `quota` if the stored revision is one lower."""
+
+    def delete_quota(self, prefix: str) -> bool:
+        """Whether there was one."""
+
+    def find_quota(self, prefix: str) -> Quota | None: ...
+
+    def list_quotas(self) -> list[Quota]:
+        """In the order of their prefixes."""
 
     # --- keys ---
 

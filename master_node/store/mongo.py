@@ -31,6 +31,7 @@ from master_node.documents import (
     worker_from_document,
 )
 from master_node.model import NEVER, Chunk, File, JobRecord, Lease, Upload, WorkerRecord
+from master_node.quotas.model import Quota, quota_from_document, quota_to_document
 from master_node.store.base import Holding, IdTaken, KeyTaken, Owed, Pending, ReadLevel
 from master_node.store.mongo_calls import ask, new_change_id, repeat, replace_one, sum_of, with_change_id
 from master_node.store.mongo_levels import Reads
@@ -266,6 +267,33 @@ class MongoStore:
         found = ask(lambda: list(self._database["jobs"].find().sort("_id", 1)))
         return [JobRecord(document["_id"], json.loads(document["status"])) for document in found]
 
+    # --- quotas ---
+
+    def insert_quota(self, quota: Quota) -> None:
+        document = _quota_document(quota)
+        try:
+            ask(lambda: self._database["quotas"].insert_one(document))
+        except DuplicateKeyError:
+            found = ask(lambda: self._database["quotas"].find_one({"_id": quota.prefix}))
+            if found is None or found.get("change_id") != document["change_id"]:
+                raise IdTaken(quota.prefix) from None
+
+    def replace_quota(self, quota: Quota) -> bool:
+        condition = {"_id": quota.prefix, "revision": quota.revision - 1}
+        return replace_one(self._database["quotas"], condition, _quota_document(quota))
+
+    def delete_quota(self, prefix: str) -> bool:
+        result, was_repeated = repeat(lambda: self._database["quotas"].delete_one({"_id": prefix}))
+        return result.deleted_count == 1 or (was_repeated and self.find_quota(prefix) is None)
+
+    def find_quota(self, prefix: str) -> Quota | None:
+        found = ask(lambda: self._database["quotas"].find_one({"_id": prefix}))
+        return quota_from_document(found) if found is not None else None
+
+    def list_quotas(self) -> list[Quota]:
+        found = ask(lambda: list(self._database["quotas"].find().sort("_id", 1)))
+        return [quota_from_document(document) for document in found]
+
     # --- keys ---
 
     def put_key(self, key: KeyRecord) -> None:
@@ -370,6 +398,10 @@ def _chunk_change(chunk: Chunk, change_id: str) -> UpdateOne:
 def _stored_revision(revision: int) -> object:
     """What a chunk record of this revision has there: the first may have nothing, in records of an earlier release."""
     return {"$in": [1, None]} if revision == 1 else revision
+
+
+def _quota_document(quota: Quota) -> Document:
+    return with_change_id({"_id": quota.prefix, **quota_to_document(quota)})
 
 
 def _upload_document(upload: Upload) -> Document:

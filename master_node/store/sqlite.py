@@ -22,6 +22,7 @@ from common.errors import MetadataUnavailable
 from common.records import Heartbeat
 from master_node.documents import file_from_document, lease_from_document, upload_from_document
 from master_node.model import Chunk, File, JobRecord, Lease, Upload, WorkerRecord
+from master_node.quotas.model import Quota, quota_from_document, quota_to_document
 from master_node.store.base import Holding, IdTaken, KeyTaken, Owed, Pending, ReadLevel
 from master_node.store.group_commit import GroupCommit, Operation
 from master_node.store.sqlite_rows import (
@@ -270,6 +271,29 @@ class SqliteStore:
     def list_jobs(self) -> list[JobRecord]:
         rows = self._rows("SELECT name, status FROM jobs ORDER BY name")
         return [JobRecord(name, decode(status)) for name, status in rows]
+
+    # --- quotas ---
+
+    def insert_quota(self, quota: Quota) -> None:
+        row = (quota.prefix, quota.revision, encode(quota_to_document(quota)))
+        if not self._change_one("INSERT OR IGNORE INTO quotas VALUES (?, ?, ?)", row):
+            raise IdTaken(quota.prefix)
+
+    def replace_quota(self, quota: Quota) -> bool:
+        row = (quota.prefix, quota.revision, encode(quota_to_document(quota)))
+        statement = "UPDATE quotas SET revision = ?2, body = ?3 WHERE prefix = ?1 AND revision = ?2 - 1"
+        return self._change_one(statement, row)
+
+    def delete_quota(self, prefix: str) -> bool:
+        return self._change_one("DELETE FROM quotas WHERE prefix = ?", (prefix,))
+
+    def find_quota(self, prefix: str) -> Quota | None:
+        rows = self._rows("SELECT body FROM quotas WHERE prefix = ?", prefix)
+        return quota_from_document(decode(rows[0][0])) if rows else None
+
+    def list_quotas(self) -> list[Quota]:
+        rows = self._rows("SELECT body FROM quotas ORDER BY prefix")
+        return [quota_from_document(decode(body)) for (body,) in rows]
 
     # --- keys ---
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from common.errors import MetadataUnavailable
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 _FILES = """
 CREATE TABLE files (file_id TEXT NOT NULL UNIQUE, key TEXT PRIMARY KEY NOT NULL, revision INTEGER NOT NULL,
                     due_at REAL NOT NULL, pending_bytes INTEGER NOT NULL, body TEXT NOT NULL) WITHOUT ROWID;
@@ -60,6 +60,9 @@ CREATE TABLE uploads (upload_id TEXT PRIMARY KEY, revision INTEGER NOT NULL, sta
 CREATE INDEX uploads_idle ON uploads (state, last_activity_at);
 CREATE TABLE lease (name TEXT PRIMARY KEY, epoch INTEGER NOT NULL, renewals INTEGER NOT NULL, body TEXT NOT NULL);
 """
+_QUOTAS = """
+CREATE TABLE quotas (prefix TEXT PRIMARY KEY, revision INTEGER NOT NULL, body TEXT NOT NULL);
+"""
 _KEYS = """
 CREATE TABLE keys (key_id TEXT PRIMARY KEY NOT NULL, revoked_at TEXT, body TEXT NOT NULL) WITHOUT ROWID;
 """
@@ -81,15 +84,17 @@ INSERT OR IGNORE INTO holdings
     SELECT value, 'doubtful', version_id, chunk_index FROM chunks, json_each(doubtful)
     ORDER BY 1, 2, 3, 4;
 """
-# Schema 3 knew no keys.
-_FROM_SCHEMA_3 = (_KEYS,)
+# Schema 4 knew no quotas, schema 3 no keys either.
+_FROM_SCHEMA_4 = (_QUOTAS,)
+_FROM_SCHEMA_3 = (_KEYS, *_FROM_SCHEMA_4)
 _FROM_SCHEMA_2 = (_OLD_CHUNKS, _CHUNKS, _COPY_CHUNKS, _HOLDINGS, _WORKERS, *_FROM_SCHEMA_3)
 _FROM_SCHEMA_1 = (_OLD_FILES, _FILES, _COPY_FILES, *_FROM_SCHEMA_2)
 _STEPS = {
-    0: (_FILES, _CHUNKS, _HOLDINGS, _WORKERS, _REST, _KEYS),
+    0: (_FILES, _CHUNKS, _HOLDINGS, _WORKERS, _REST, _KEYS, _QUOTAS),
     1: _FROM_SCHEMA_1,
     2: _FROM_SCHEMA_2,
     3: _FROM_SCHEMA_3,
+    4: _FROM_SCHEMA_4,
     SCHEMA_VERSION: (),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from common.chunk_notes import NOTE_HEADER, WANT_NOTE_HEADER
 from common.errors import (
     ChunkConflict,
     ChunkCorrupt,
@@ -18,7 +19,7 @@ from common.errors import (
 )
 from common.openapi.model import Body, Operation, Parameter, Reply, Schema, array, json_body, json_reply, record, ref
 from common.openapi.schemas import CHUNK_CHECKSUM, CHUNK_ID, COUNT, FLAG, NUMBER, TEXT
-from common.worker_client import CHECKSUM_HEADER, DIGESTS_HEADER, EPOCH_HEADER, MAX_INVENTORY_PAGE
+from common.worker_client import CHECKSUM_HEADER, DIGESTS_HEADER, EPOCH_HEADER, MAX_DESCRIBED, MAX_INVENTORY_PAGE
 from storage.receiving import MAX_CHUNK_BYTES
 
 _BYTES: Schema = {"type": "string", "format": "binary"}
@@ -39,11 +40,16 @@ HEADERS = {
         ("Content-Range", "Which part this is."),
         (CHECKSUM_HEADER, "Of the block digests."),
         (DIGESTS_HEADER, "Of each block of 64 KiB, base64."),
+        (NOTE_HEADER, "What the gateway said of the file, base64."),
     )
 }
 SCHEMAS = {
     "HeldChunk": record(
         {"chunk_id": CHUNK_ID, "age_seconds": NUMBER}, text="A chunk file on the disk; its age is a hint only."
+    ),
+    "DescribedChunk": record(
+        {"chunk_id": CHUNK_ID, "size_bytes": _SIZE, "checksum": CHUNK_CHECKSUM, "note": TEXT},
+        text="A chunk by the end of its file; note: base64, empty where it has none.",
     ),
     "Stored": record({"chunk_id": CHUNK_ID, "size_bytes": _SIZE, "checksum": CHUNK_CHECKSUM}),
 }
@@ -53,8 +59,8 @@ _CHUNK_HEADERS = ("ETag", "Accept-Ranges", CHECKSUM_HEADER, DIGESTS_HEADER)
 def _bytes_replies(method: str) -> dict[int, Reply]:
     media = {} if method == "HEAD" else {"application/octet-stream": _BYTES}
     return {
-        200: Reply("The whole chunk; the reader verifies it.", media, _CHUNK_HEADERS),
-        206: Reply("A part of it.", media, (*_CHUNK_HEADERS, "Content-Range")),
+        200: Reply("The whole chunk; the reader verifies it.", media, _CHUNK_HEADERS, (NOTE_HEADER,)),
+        206: Reply("A part of it.", media, (*_CHUNK_HEADERS, "Content-Range"), (NOTE_HEADER,)),
     }
 
 
@@ -67,7 +73,7 @@ CHUNK_OPERATIONS = (
         "Store a chunk; answered once it is on the disk",
         {201: json_reply("It is.", ref("Stored"))},
         (ChunkConflict, ChunkCorrupt, DiskFailed, DiskFull, IncompleteBody, WorkerBusy),
-        (_CHECKSUM,),
+        (_CHECKSUM, Parameter(NOTE_HEADER, "header", "Of the file, base64; told again on request.", TEXT)),
         Body("The bytes.", {"application/octet-stream": {**_BYTES, "minLength": 1}}),
     ),
     *(
@@ -79,7 +85,10 @@ CHUNK_OPERATIONS = (
             summary,
             _bytes_replies(method),
             _READ_ERRORS,
-            (Parameter("Range", "header", "One range of bytes.", TEXT),),
+            (
+                Parameter("Range", "header", "One range of bytes.", TEXT),
+                Parameter(WANT_NOTE_HEADER, "header", "The note is wanted, too.", TEXT),
+            ),
         )
         for method, name, summary in (
             ("GET", "getChunk", "A chunk's bytes"),
@@ -122,6 +131,16 @@ INVENTORY_OPERATIONS = (
         {200: json_reply("Those that do.", record({"held": array(CHUNK_ID)}))},
         (DiskFailed, TooLarge),
         body=_CHUNK_IDS,
+    ),
+    Operation(
+        "POST",
+        "/chunks/notes",
+        "describeChunks",
+        "inventory",
+        "What the files of these chunks say of themselves",
+        {200: json_reply("Of those that are here and whole.", record({"chunks": array(ref("DescribedChunk"))}))},
+        (DiskFailed, TooLarge),
+        body=json_body("The chunks.", record({"chunk_ids": {**array(CHUNK_ID), "maxItems": MAX_DESCRIBED}})),
     ),
 )
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from common.openapi.model import Description, Parameter
 from common.openapi.schemas import CHUNK_ID
-from common.openapi.service import INTERNAL_ERRORS, INTERNAL_SECURITY, SERVICE_OPERATIONS, SERVICE_TAGS
+from common.openapi.service import (
+    INTERNAL_ERRORS,
+    INTERNAL_HEADERS,
+    INTERNAL_OPERATIONS,
+    INTERNAL_SECURITY,
+    SERVICE_TAGS,
+)
 from storage.openapi.chunks import CHUNK_OPERATIONS, HEADERS, INVENTORY_OPERATIONS, ORDER_OPERATIONS, SCHEMAS
 
 _VARIABLES = (
@@ -15,10 +21,10 @@ _VARIABLES = (
 DESCRIPTION = Description(
     title="Distributed File System: worker",
     text="Chunks on one disk. For the cluster's own services only: a release may change it.",
-    operations=(*CHUNK_OPERATIONS, *INVENTORY_OPERATIONS, *ORDER_OPERATIONS, *SERVICE_OPERATIONS),
+    operations=(*CHUNK_OPERATIONS, *INVENTORY_OPERATIONS, *ORDER_OPERATIONS, *INTERNAL_OPERATIONS),
     schemas=SCHEMAS,
     variables={parameter.name: parameter for parameter in _VARIABLES},
-    headers=HEADERS,
+    headers={**HEADERS, **INTERNAL_HEADERS},
     errors=INTERNAL_ERRORS,
     security=INTERNAL_SECURITY,
     tags={

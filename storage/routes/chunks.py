@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from common.calls import Answer, Call, Started, json_answer
+from common.chunk_notes import NOTE_HEADER, WANT_NOTE_HEADER, decode_header, encode_header
 from common.edge import Edge
 from common.errors import ChunkCorrupt, ChunkMissing, InvalidRequest
 from common.logs import EventLog
@@ -27,18 +28,21 @@ def add_chunk_routes(edge: Edge, store: ChunkStore, reports: BadReplicaReports, 
         checksum = call.headers.get(CHECKSUM_HEADER)
         if not checksum:
             raise InvalidRequest(f"a chunk needs the header {CHECKSUM_HEADER}")
-        store.write(chunk_id, body, body.length, checksum.lower())
+        note = decode_header(call.headers.get(NOTE_HEADER))
+        store.write(chunk_id, body, body.length, checksum.lower(), lambda: note)
         return json_answer({"chunk_id": chunk_id, "size_bytes": body.length, "checksum": checksum.lower()}, 201)
 
     @edge.route("GET", "/chunks/<chunk_id>")
     def get_chunk(call: Call, chunk_id: str) -> Answer:
-        """The data or one range of it; HEAD answers the same without the bytes."""
+        """The data or one range of it; HEAD answers the same without the bytes. The note comes where asked for."""
         check_id(chunk_id)
         file, header = open_chunk(chunk_id)
         try:
             wanted = parse_range(call.headers.get("Range"), header.size_bytes)
             span = wanted or ByteRange(0, header.size_bytes)
             headers = _headers(header, span, wanted is not None)
+            if header.note and WANT_NOTE_HEADER in call.headers:
+                headers.append((NOTE_HEADER, encode_header(header.note)))
             pieces = None if call.method == "HEAD" else Started(store.read_span(chunk_id, file, span))
         except BaseException:
             file.close()

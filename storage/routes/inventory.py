@@ -1,11 +1,11 @@
-"""What lies on this disk, for the masters to compare with their records. Names only: no byte of a chunk is read."""
+"""What lies on this disk, for the masters to compare with their records. No byte of a chunk's data is read."""
 
 from __future__ import annotations
 
 from common.calls import Answer, Call, json_answer
 from common.edge import Edge
 from common.errors import InvalidRequest
-from common.worker_client import INVENTORY_FOLDERS, MAX_INVENTORY_PAGE
+from common.worker_client import INVENTORY_FOLDERS, MAX_DESCRIBED, MAX_INVENTORY_PAGE
 from storage.chunk_store import ChunkStore
 from storage.routes.arguments import check_id, chunk_ids_of
 
@@ -31,3 +31,11 @@ def add_inventory_routes(edge: Edge, store: ChunkStore) -> None:
     def find_held(call: Call) -> Answer:
         """Those of the chunks asked for that there is a file of."""
         return json_answer({"held": store.find_held(chunk_ids_of(call))})
+
+    @edge.route("POST", "/chunks/notes")
+    def describe_chunks(call: Call) -> Answer:
+        """Size, checksum and note of those of the chunks asked for that are here."""
+        chunk_ids = chunk_ids_of(call)
+        if len(chunk_ids) > MAX_DESCRIBED:
+            raise InvalidRequest(f"at most {MAX_DESCRIBED} chunks are described at once")
+        return json_answer({"chunks": [chunk.to_json() for chunk in store.describe(chunk_ids)]})

@@ -15,6 +15,7 @@ from api_gateway.receiving import receive_body
 from api_gateway.replication import Replicator
 from api_gateway.stragglers import Stragglers
 from api_gateway.uploads import FIRST_PIECE_BYTES, CommitOptions, UploadService
+from common.chunk_notes import NOTE_HEADER, ChunkNote, decode_header
 from common.errors import GatewayBusy, IncompleteBody, TooLarge
 from common.http import HttpPool
 from common.master_client import MasterClient
@@ -104,6 +105,20 @@ def test_a_file_is_cut_into_full_chunks_and_a_last_one(gateway: _Gateway, size: 
         upload.finish()
     assert gateway.chunks() == [content[start : start + CHUNK] for start in range(0, size, CHUNK)]
     assert gateway.buffers.acquire() is not gateway.buffers.acquire()
+
+
+@pytest.mark.parametrize("size", [1, CHUNK, CHUNK + 1, 3 * CHUNK])
+def test_every_chunk_has_a_note_and_the_last_one_tells_how_many_there_are(gateway: _Gateway, size: int) -> None:
+    with gateway.uploads.open("a/name", None) as upload:
+        upload.receive(body_of(some_bytes(size, "upload"), 10_000))
+        upload.finish()
+    notes = [
+        ChunkNote.decode(decode_header(seen.headers[NOTE_HEADER]))
+        for seen in sorted(gateway.worker.requests, key=lambda seen: seen.target)
+    ]
+    count = -(-size // CHUNK)
+    first = ChunkNote("a/name", uploaded_at=notes[0].uploaded_at, chunk_size_bytes=CHUNK, replication_factor=1)  # type: ignore[union-attr]
+    assert notes == [first] * (count - 1) + [first.last(count, size)]
 
 
 def test_no_buffer_is_taken_before_a_byte_has_come(gateway: _Gateway) -> None:

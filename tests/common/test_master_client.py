@@ -11,6 +11,7 @@ import pytest
 
 from common.clock import Clock, SystemClock
 from common.errors import (
+    ClusterSecretRejected,
     DFSError,
     FileUnknown,
     MetadataUnavailable,
@@ -206,7 +207,13 @@ def test_each_call_says_what_the_masters_interface_has() -> None:
             ("POST", "/heartbeat/worker_1"),
         ]
         bodies = [seen.json() for seen in server.requests if seen.body]
-    assert bodies[0] == {"path": "a/ü", "replication_factor": None, "place": 4, "consistency": "all"}
+    assert bodies[0] == {
+        "path": "a/ü",
+        "replication_factor": None,
+        "place": 4,
+        "consistency": "all",
+        "size_bytes": None,
+    }
     assert bodies[1] == {"chunks": [{**STORED, "doubtful": []}], "place_from": 1, "place": 2}
     assert bodies[2]["checksum"] == {"algorithm": "sha256", "value": "00"}
     assert Heartbeat.from_json(bodies[-1]) == Heartbeat.from_json(HEARTBEAT)
@@ -222,13 +229,20 @@ def test_an_answer_that_lacks_what_was_asked_for_is_an_error_of_ours(answer: Any
         client_of(server.url).find_file(FILE_ID)
 
 
-def test_a_master_that_answers_its_health_check_is_alive() -> None:
-    with master({"status": "ok"}) as server:
-        assert client_of().is_alive(server.url)
+@pytest.mark.parametrize(("answer", "release"), [({"leader": None, "version": "9.9"}, "9.9"), ({"leader": None}, "")])
+def test_a_master_that_answers_says_which_release_it_is(answer: dict[str, Any], release: str) -> None:
+    """One of an earlier release does not say, and is alive all the same."""
+    with master(answer) as server:
+        assert client_of().release_of(server.url) == release
 
 
-def test_a_dead_or_broken_master_is_not_alive() -> None:
+def test_a_master_that_refuses_the_secret_is_alive() -> None:
+    with failing_master(ClusterSecretRejected()) as server:
+        assert client_of().release_of(server.url) == ""
+
+
+def test_a_dead_or_broken_master_is_of_no_release() -> None:
     """Also where something else listens on its port."""
     with refusing() as dead, failing_master(MetadataUnavailable()) as broken, master({}, 404) as stranger:
         for url in (dead, broken.url, stranger.url):
-            assert client_of().is_alive(url) is False
+            assert client_of().release_of(url) is None

@@ -7,9 +7,11 @@ tool see everything.
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -130,3 +132,32 @@ def test_a_lost_worker_and_a_lost_master_are_not_noticed(ring: Ring) -> None:
     assert ring.client.get("/fs/before").data == content
     assert ring.client.put("/fs/after", data=content).status_code == 201
     assert ring.client.get("/fs/after").data == content
+
+
+def test_a_quota_is_set_refuses_and_goes(ring: Ring) -> None:
+    assert ring.client.put("/quotas?prefix=small/", json={"max_bytes": 10}).json["max_bytes"] == 10
+    refused = wait_for(
+        lambda: ring.client.put("/fs/small/file", data=b"x" * 11), lambda answer: answer.status_code == 413
+    )
+    assert refused.json["code"] == "larger_than_quota"
+    assert (refused.json["prefix"], refused.json["limit_bytes"]) == ("small/", 10)
+    assert ring.client.put("/fs/small/file", data=b"x" * 10).status_code in (200, 201)
+    counted = wait_for(lambda: ring.client.get("/quotas").json["quotas"][0], lambda quota: quota["is_counted"])
+    assert (counted["used_bytes"], counted["used_files"]) == (10, 1)
+    form = {"path": "small/other", "file": (io.BytesIO(b"y"), "other")}
+    refused = ring.client.post("/files", data=form, content_type="multipart/form-data")
+    assert (refused.status_code, refused.json["code"]) == (507, "quota_exceeded")
+    assert ring.client.delete("/quotas?prefix=small/").status_code == 200
+    wait_for(lambda: ring.client.put("/fs/small/other", data=b"y"), lambda answer: answer.status_code == 201)
+
+
+def wait_for(ask: Callable[[], Any], is_right: Callable[[Any], bool]) -> Any:
+    """What `ask` gives, once it is right."""
+    answers: list[Any] = []
+
+    def look() -> bool:
+        answers.append(ask())
+        return is_right(answers[-1])
+
+    wait_until(look, "the answer is right", seconds=30)
+    return answers[-1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 
 from common.edge import Edge, internal_guard
 from common.settings import ClusterSettings
+from common.version import PROTOCOL, VERSION
 from master_node.bad_replicas import BadReplicas
 from master_node.cluster_routes import ClusterServices, add_cluster_routes
 from master_node.job_board import JobBoard
@@ -79,8 +80,19 @@ def test_a_stranger_s_heartbeat_is_refused_and_leaves_nothing(routes: Routes, st
 def test_every_master_says_who_leads(routes: Routes, store: MetadataStore, master: Master) -> None:
     other = Master("master_2", store, master.clock, None)
     other.look([])
-    assert routes.call("GET", "/current_leader") == {"leader": "master_1", "epoch": 1, "is_self": True}
-    assert Routes(other).call("GET", "/current_leader") == {"leader": "master_1", "epoch": 1, "is_self": False}
+    said = {"leader": "master_1", "epoch": 1, "version": VERSION, "protocol": PROTOCOL}
+    assert routes.call("GET", "/current_leader") == {**said, "is_self": True}
+    assert Routes(other).call("GET", "/current_leader") == {**said, "is_self": False}
+
+
+def test_a_worker_whose_release_does_not_understand_ours_is_refused_and_leaves_nothing(
+    routes: Routes, store: MetadataStore
+) -> None:
+    strange = replace(make_heartbeat(1), version="9.9", protocol=PROTOCOL + 1)
+    before = store.list_workers()
+    answer = routes.call("POST", "/heartbeat/worker_1", asdict(strange), 409)
+    assert (answer["code"], answer["version"], answer["protocol"]) == ("incompatible_release", VERSION, PROTOCOL)
+    assert store.list_workers() == before
 
 
 def test_a_goodbye_shows_until_the_next_heartbeat(routes: Routes) -> None:

@@ -302,6 +302,32 @@ def test_a_commit_that_was_answered_412_does_not_happen_afterwards(store: Sqlite
     assert store.find_file_by_key("a/a") is None
 
 
+def test_a_try_that_comes_late_to_a_file_that_was_purged_since_makes_no_second_file(
+    store: SqliteStore, clock: ManualClock
+) -> None:
+    """Another try made the same write and died before it could note it; then the file was purged, its path is free."""
+    slow, quick = masters(store, clock, 2)
+    present = quick.put("a")
+    upload_id = slow.begin("a")
+
+    class Paused:
+        """What happens while the slow master stands still right before its write."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(store, name)
+
+        def replace_file(self, file: model.File) -> bool:
+            assert store.replace_file(file)
+            quick.catalog.delete(present.file_id, is_permanent=True)
+            return store.replace_file(file)
+
+    slow.committer._store = Paused()  # type: ignore[assignment]
+    outcome_of(lambda: slow.commit(upload_id, "a"))
+    holders = [file.file_id for file in store.scan_files("", "y", 100) if file.has_version(upload_id)]
+    assert holders == [present.file_id]
+    assert store.find_file_by_key("a/a") is None
+
+
 def test_a_try_that_slept_while_its_path_came_and_went_makes_no_second_file(
     store: SqliteStore, clock: ManualClock
 ) -> None:

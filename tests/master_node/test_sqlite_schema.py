@@ -153,7 +153,7 @@ def test_a_database_that_knew_no_keys_learns_them_and_keeps_the_rest(tmp_path: P
         store.insert_chunks(CHUNKS)
         worker = store.record_heartbeat("worker_1", make_heartbeat(1))
     with closing(sqlite3.connect(path)) as connection:
-        connection.executescript("DROP TABLE keys; PRAGMA user_version = 3;")
+        connection.executescript("DROP TABLE keys; DROP TABLE quotas; PRAGMA user_version = 3;")
     _, key = make_key("k", ("read",), "", NOW)
     with closing(SqliteStore(path)) as store, closing(SqliteStore(other)):
         store.put_key(key)

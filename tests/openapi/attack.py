@@ -8,6 +8,7 @@ from typing import Any
 import hypothesis
 import requests
 import schemathesis
+from requests.adapters import HTTPAdapter
 from schemathesis import Case
 from schemathesis.generation import GenerationMode
 from schemathesis.generation.hypothesis.builder import HypothesisTestConfig, HypothesisTestMode, create_test
@@ -65,14 +66,17 @@ def open_schema(document: Mapping[str, Any]) -> BaseSchema:
 
 
 class Target:
-    """A running service. known: ids that exist, by the name of the path's variable."""
+    """A running service. known: ids that exist, by the name of the path's variable. adapter: what carries requests."""
 
-    def __init__(self, service: str, url: str, headers: Mapping[str, str], known: Mapping[str, Sequence[str]]) -> None:
+    def __init__(
+        self, service: str, url: str, known: Mapping[str, Sequence[str]], adapter: HTTPAdapter | None = None
+    ) -> None:
         self._service, self._url = service, url
         self._known = known
         self._session = requests.Session()
         self._session.trust_env = False
-        self._session.headers.update(headers)
+        if adapter is not None:
+            self._session.mount("http://", adapter)
         self._sent = 0
 
     def close(self) -> None:

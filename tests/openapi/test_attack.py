@@ -14,6 +14,7 @@ from schemathesis.schemas import BaseSchema
 from common.auth import ClusterSecret
 from common.openapi.build import build_document
 from tests.openapi.attack import Target, open_schema, send_all
+from tests.openapi.signed import SignedAdapter
 from tests.support.checked import DESCRIPTIONS
 from tests.support.client import GatewayClient
 from tests.support.cluster import TestCluster
@@ -39,13 +40,13 @@ def targets(cluster: TestCluster) -> Iterator[dict[str, Target]]:
     client = GatewayClient(cluster.base_url, cluster.client_headers)
     files = [client.stored(f"some/{number}", bytes(number)) for number in range(0, 100_000, 20_000)]
     versions = [file["version_id"] for file in files]
-    secret = ClusterSecret(cluster.config.cluster.secret).headers()
+    secret = ClusterSecret.of(cluster.config.cluster)
     files_known = {"file_id": [file["file_id"] for file in files], "version_id": versions, "upload_id": versions}
     chunks_known = {"chunk_id": sorted(cluster.chunk_files("worker_1")), "folder": ["00", "a1", "ff"]}
     found = {
-        "gateway": Target("gateway", cluster.base_url, cluster.client_headers, files_known),
-        "master": Target("master", cluster.node("master_1").url, secret, files_known),
-        "worker": Target("worker", cluster.node("worker_1").url, secret, chunks_known),
+        "gateway": Target("gateway", cluster.base_url, files_known),
+        "master": Target("master", cluster.node("master_1").url, files_known, SignedAdapter(secret)),
+        "worker": Target("worker", cluster.node("worker_1").url, chunks_known, SignedAdapter(secret)),
     }
     yield found
     for target in found.values():

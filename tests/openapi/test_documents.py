@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from api_gateway.openapi.rights import with_rights
 from api_gateway.wiring import build_gateway
-from common.auth import ClusterSecret
 from common.config import load_config
 from common.openapi.build import build_document
 from common.openapi.model import Description
@@ -22,7 +22,10 @@ from storage.wiring import build_worker
 from tests.support.checked import DESCRIPTIONS
 from tests.support.cluster import write_home
 from tests.support.environment import clear_settings
+from tests.support.signing import signed_open
 
+KEY = "the-key-of-the-operator"
+AS_OPERATOR = {"Authorization": f"Bearer {KEY}"}
 _RULE_VARIABLE = re.compile(r"<[^>]+>|\{\w+\}")
 
 
@@ -30,7 +33,8 @@ _RULE_VARIABLE = re.compile(r"<[^>]+>|\{\w+\}")
 def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Service]]:
     """One service of each kind, built as its entry point does it, and not started."""
     clear_settings(monkeypatch)
-    write_home(tmp_path)
+    # With a key the gateway knows who may come in, also while no master answers.
+    write_home(tmp_path, variables={"DFS_GATEWAY_API_KEY": KEY})
     config = load_config(tmp_path)
     built = {
         "gateway": build_gateway(config, "gateway"),
@@ -75,13 +79,26 @@ def test_every_operation_has_a_name_and_a_place_of_its_own(description: Descript
 
 @pytest.mark.parametrize("kind", DESCRIPTIONS)
 def test_a_service_serves_its_document(services: dict[str, Service], tmp_path: Path, kind: str) -> None:
-    secret = ClusterSecret(load_config(tmp_path).cluster.secret).headers()
-    answer = services[kind].app.test_client().get(DOCUMENT_PATH, headers=secret)
-    assert answer.json == build_document(DESCRIPTIONS[kind])
+    secret = load_config(tmp_path).cluster.secret
+    answer = signed_open(services[kind].app.test_client(), DOCUMENT_PATH, secret=secret, headers=AS_OPERATOR)
+    document = build_document(DESCRIPTIONS[kind])
+    assert answer.json == (with_rights(document) if kind == "gateway" else document)
+
+
+def test_the_gateway_says_which_right_each_operation_needs() -> None:
+    document = with_rights(build_document(DESCRIPTIONS["gateway"]))
+    assert [error.message for error in OpenAPIV31SpecValidator(document).iter_errors()] == []
+    paths = document["paths"]
+    assert paths["/fs/{path}"]["put"]["x-right"] == paths["/files"]["post"]["x-right"] == "write"
+    assert paths["/fs/{path}"]["head"]["x-right"] == "read"
+    assert paths["/cluster"]["get"]["x-right"] == "read or admin"
+    assert {"link": []} in paths["/fs/{path}"]["get"]["security"]
+    assert {"link": []} not in paths["/fs/{path}"]["delete"]["security"]
+    assert paths["/health"]["get"]["security"] == paths["/sign-in"]["post"]["security"] == []
 
 
 def test_the_page_shows_every_operation_and_shape(services: dict[str, Service]) -> None:
-    page = services["gateway"].app.test_client().get("/docs")
+    page = services["gateway"].app.test_client().get("/docs", headers=AS_OPERATOR)
     assert (page.status_code, page.mimetype) == (200, "text/html")
     ids = re.findall(r'id="([^"]+)"', page.text)
     shown = {f"shape-{name}" for name in build_document(DESCRIPTIONS["gateway"])["components"]["schemas"]}
@@ -91,7 +108,7 @@ def test_the_page_shows_every_operation_and_shape(services: dict[str, Service]) 
 
 
 def test_the_page_needs_no_script_and_nothing_from_elsewhere(services: dict[str, Service]) -> None:
-    text = services["gateway"].app.test_client().get("/docs").text
+    text = services["gateway"].app.test_client().get("/docs", headers=AS_OPERATOR).text
     assert "<script" not in text
     addresses = re.findall(r'(?:href|src|action)="([^"]*)"', text)
     ids = set(re.findall(r'id="([^"]+)"', text))

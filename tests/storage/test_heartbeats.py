@@ -17,7 +17,7 @@ from common.config import Node
 from common.errors import DFSError, DiskFailed
 from common.http import HttpPool
 from common.master_client import MasterClient
-from common.version import VERSION
+from common.version import PROTOCOL, VERSION
 from storage.chunk_file import file_size
 from storage.chunk_store import ChunkStore
 from storage.heartbeats import HeartbeatSender, Reported
@@ -78,6 +78,7 @@ def test_a_heartbeat_says_who_and_where_the_worker_is_and_how_full(store: ChunkS
         "free_bytes": 1_000_000 - used,
         "chunk_count": 2,
         "version": VERSION,
+        "protocol": PROTOCOL,
         "quarantined_count": 1,
         "wants_inventory": False,
         "scrub": {"state": "reading"},

@@ -24,7 +24,7 @@ DESCRIPTIONS = {
     "worker": storage.openapi.description.DESCRIPTION,
 }
 # An address that only this service has.
-_OWN_RULES = {"gateway": "/fs/<anypath:path>", "master": "/uploads", "worker": "/chunks/held"}
+_OWN_RULES = {"gateway": "/docs", "master": "/uploads", "worker": "/chunks/held"}
 
 
 @functools.cache

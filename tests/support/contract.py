@@ -106,7 +106,9 @@ class Contract:
         media = reply.get("content", {})
         if seen.method == "HEAD" or not media:
             return "a body where none is described" if seen.body and seen.method != "HEAD" else None
-        name = next((name for name in media if name in ("*/*", seen.media_type)), None)
+        # A described type that has no parameters goes with any.
+        given = ("*/*", seen.media_type, seen.media_type.partition(";")[0].strip())
+        name = next((name for name in media if name in given), None)
         if name is None:
             return f"the media type is none of {list(media)}"
         if seen.body is None or "json" not in name:

@@ -129,7 +129,7 @@ def session(sessions: Sessions, key_id: str) -> dict[str, str]:
 class Try:
     """How a route is asked for something under `mine/`, who may, and what those get.
 
-    rights: one of these; None: anybody at all may. is_whole: the whole cluster is concerned.
+    rights: one of these; none: whoever is known; None: anybody at all may. is_whole: the whole cluster is concerned.
     """
 
     rights: frozenset[str] | None
@@ -162,6 +162,10 @@ def one(*rights: str) -> frozenset[str]:
 
 TRIES: dict[tuple[str, str], Try] = {
     ("GET", "/health"): Try(None, to("/health")),
+    ("GET", "/ready"): Try(None, to("/ready")),
+    ("GET", "/metrics"): Try(one(READ, ADMIN), to("/metrics"), is_whole=True),
+    ("GET", "/openapi.json"): Try(one(), to("/openapi.json")),
+    ("GET", "/docs"): Try(one(), to("/docs")),
     ("GET", "/static/<path:filename>"): Try(None, to("/static/page.css")),
     ("GET", "/sign-in"): Try(None, to("/sign-in")),
     ("POST", "/sign-in"): Try(None, to("/sign-in", data={"key": OPERATOR_KEY}), 303),
@@ -189,6 +193,9 @@ TRIES: dict[tuple[str, str], Try] = {
     ("POST", "/keys"): Try(one(ADMIN), to("/keys", json={"name": "n", "rights": ["read"]}), 201, is_whole=True),
     ("GET", "/keys"): Try(one(ADMIN), to("/keys"), is_whole=True),
     ("DELETE", "/keys/<key_id>"): Try(one(ADMIN), to("/keys/" + "0" * 16), 404, is_whole=True),
+    ("GET", "/quotas"): Try(one(ADMIN), to("/quotas"), is_whole=True),
+    ("PUT", "/quotas"): Try(one(ADMIN), to("/quotas?prefix=nowhere/", json={"max_files": 1}), is_whole=True),
+    ("DELETE", "/quotas"): Try(one(ADMIN), to("/quotas?prefix=never/"), 404, is_whole=True),
     ("GET", "/cluster"): Try(one(READ, ADMIN), to("/cluster"), is_whole=True),
     ("GET", "/cluster/jobs"): Try(one(READ, ADMIN), to("/cluster/jobs"), is_whole=True),
     ("POST", "/cluster/workers/<worker_id>/drain"): Try(
@@ -228,6 +235,8 @@ def expected(who: Who, trial: Try) -> tuple[int, str]:
         return trial.status, ""
     if not who.is_known:
         return 401, "unauthorized"
+    if not trial.rights:
+        return trial.status, ""
     if not who.rights & trial.rights:
         return 403, "right_missing"
     if who.prefix and (trial.is_whole or who.prefix != MINE):

@@ -1,0 +1,1 @@
+"""Quotas: how many bytes and files may lie under a path prefix."""

@@ -1,0 +1,169 @@
+"""Nodes of the last release and of this one work together: an update goes node by node, and no request fails.
+
+The last release is the code of the latest tag, where the repository has one that speaks this protocol. Else it is this
+code under another number, so that the way of an update is tried all the same.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+import subprocess
+import tarfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from common.launcher import Cluster
+from common.version import OLDEST_PROTOCOL, PROTOCOL, VERSION
+from tests.support.client import GatewayClient, some_bytes
+from tests.support.cluster import KIB, TestCluster
+from tests.support.waiting import wait_until
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PACKAGES = ("common", "api_gateway", "master_node", "storage")
+OTHER_NUMBER = "0.0.9"
+MASTERS = ("master_1", "master_2")
+WORKERS = ("worker_1", "worker_2", "worker_3")
+
+
+class _Mixed(Cluster):
+    """Starts each node from the folder of the release that it is to run."""
+
+    def __init__(self, cluster: _UpdatedCluster) -> None:
+        super().__init__(cluster.config, cluster.environment())
+        self._cluster = cluster
+
+    def code_folder(self, node_id: str) -> Path:
+        return ROOT if node_id in self._cluster.updated else self._cluster.old_code
+
+
+class _UpdatedCluster(TestCluster):
+    """A cluster whose nodes run the old code, until they are started again after having been updated."""
+
+    __test__ = False
+
+    def __init__(self, home: Path, old_code: Path) -> None:
+        self.updated: set[str] = set()
+        self.old_code = old_code
+        super().__init__(home, masters=MASTERS, workers=WORKERS, settings={"master": {"maintenance_seconds": 60}})
+
+    def make_launcher(self) -> Cluster:
+        return _Mixed(self)
+
+    def update(self, node_id: str) -> None:
+        """Stop a node as an operator does, and start the new code in its place."""
+        process = self.node(node_id).process
+        process.terminate()
+        process.wait(20)
+        self.updated.add(node_id)
+        self.restart(node_id)
+        self.wait_until_complete()
+
+
+@pytest.fixture(scope="module")
+def old_code(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("last_release")
+    if not _unpack_last_tag(folder):
+        for name in PACKAGES:
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("data", "__pycache__"))
+        module = folder / "common" / "version.py"
+        module.write_text(module.read_text().replace(f'VERSION = "{VERSION}"', f'VERSION = "{OTHER_NUMBER}"'))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory, old_code: Path) -> Iterator[_UpdatedCluster]:
+    cluster = _UpdatedCluster(tmp_path_factory.mktemp("updated"), old_code)
+    cluster.start()
+    try:
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+def test_masters_and_workers_are_updated_one_by_one_and_no_request_fails(cluster: _UpdatedCluster) -> None:
+    client = GatewayClient(cluster.base_url)
+    old_version = _versions(cluster)
+    assert len(old_version) == 1
+    load = _Load(client)
+    with load:
+        for node_id in (*WORKERS, *MASTERS):
+            cluster.update(node_id)
+            load.go_on()
+    assert load.failures == []
+    assert _versions(cluster) == {VERSION}
+    # The gateway has one address: its clients see its restart, and nothing else.
+    cluster.update("gateway")
+    for path, content in load.stored.items():
+        assert client.get(path).content == content
+
+
+class _Load:
+    """A client that stores and reads small files all the time."""
+
+    def __init__(self, client: GatewayClient) -> None:
+        self._client = client
+        self._is_wanted = True
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.stored: dict[str, bytes] = {}
+        self.failures: list[str] = []
+
+    def __enter__(self) -> _Load:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_wanted = False
+        self._thread.join(60)
+        assert not self._thread.is_alive()
+
+    def go_on(self) -> None:
+        """Wait until some more files were stored and read."""
+        enough = len(self.stored) + 5
+        wait_until(lambda: len(self.stored) >= enough or bool(self.failures), "the load goes on")
+
+    def _run(self) -> None:
+        while self._is_wanted:
+            path, content = f"load/{len(self.stored)}", some_bytes(KIB * (1 + 70 * (len(self.stored) % 3)), "load")
+            put = self._client.put(path, content)
+            if put.status_code not in (200, 201):
+                self.failures.append(f"PUT {path}: {put.status_code} {put.text}")
+            elif self._client.get(path).content != content:
+                self.failures.append(f"GET {path}")
+            else:
+                self.stored[path] = content
+
+
+def _versions(cluster: TestCluster) -> set[str]:
+    """The releases of masters and workers, as the cluster tells."""
+    state = cluster.state()
+    return {node["version"] for node in state["masters"] + state["workers"]}
+
+
+def _unpack_last_tag(folder: Path) -> bool:
+    """Put the code of the latest tag there; False where there is none, or none that this release can work with."""
+    tag = _git("describe", "--tags", "--match", "v[0-9]*", "--abbrev=0", "HEAD").decode().strip()
+    archive = _git("archive", tag, *PACKAGES) if tag else b""
+    if not archive:
+        return False
+    with tarfile.open(fileobj=io.BytesIO(archive)) as packed:
+        member = packed.extractfile("common/version.py")
+        found = re.search(rb"^PROTOCOL = (\d+)$", member.read() if member is not None else b"", re.MULTILINE)
+        if not OLDEST_PROTOCOL <= (int(found[1]) if found else 1) <= PROTOCOL:
+            return False
+        for name in packed.getnames():
+            assert not name.startswith(("/", "..")), name
+        packed.extractall(folder)
+    return True
+
+
+def _git(*arguments: str) -> bytes:
+    """What git prints; nothing where it fails, such as where this is no repository."""
+    git = shutil.which("git")
+    if git is None:
+        return b""
+    return subprocess.run([git, *arguments], cwd=ROOT, capture_output=True, check=False).stdout
