@@ -26,8 +26,8 @@ from common.wire import Headers
 FIRST_MAP_PAGE = 64
 # Each gap has one reading only: two that meet would cost the square of a header's length.
 _FIRST_BYTE = re.compile(r"\s*bytes\s*=\s*(\d{1,18})\s*-\s*(?:(\d{1,18})\s*)?$", re.IGNORECASE | re.ASCII)
-# Browsers send less than a quarter of it. Longer ones are not read: that, too, costs the square of the length, which for
-# a header of 60 KiB is half a minute in which no other thread runs.
+# Browsers send less than a quarter of it. Longer ones are not read: that, too, costs the square of the length, half a
+# minute for a header of 60 KiB, in which no other thread runs.
 _MAX_ACCEPT_LENGTH = 1024
 HTML_HEADERS = {
     "Content-Security-Policy": (
