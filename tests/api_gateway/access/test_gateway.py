@@ -227,6 +227,8 @@ def test_no_secret_is_written_down_anywhere(keyed: SmallRing) -> None:
     cookie = visitor.post("/sign-in", data={"key": key}, headers=BROWSER).headers["Set-Cookie"]
     visitor.get("/", headers=BROWSER)
     ask(keyed, "GET", "/files", "a-key-that-is-wrong")
+    # Taken for its id.
+    assert ask(keyed, "DELETE", f"/keys/{key}", OPERATOR_KEY).status_code == 404
     logged = keyed.logged()
     assert '"/fs/secret"' in logged
     secret = key.rpartition("_")[2]
