@@ -22,6 +22,7 @@ from pathlib import Path
 
 from benchmarks.homes import LOCAL, Ports, make_home, resident_bytes
 from benchmarks.tree import file_id_of
+from common.auth import SESSION_HEADER, SESSION_PATH, ClusterSecret
 from common.bodies import BodyReader
 from common.checksums import block_digests, checksum_of
 from common.config import Config
@@ -55,6 +56,13 @@ class HeartbeatEar:
 
             def do_POST(self) -> None:
                 self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                if self.path == SESSION_PATH and ear._secret is not None:
+                    proof, _ = ear._secret.accept(self.headers.get(SESSION_HEADER, ""))
+                    self.send_response(200)
+                    self.send_header(SESSION_HEADER, proof)
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
+                    return
                 if self.path == f"/heartbeat/{WORKER}" and not ear._is_heard.is_set():
                     ear._heard_at = time.monotonic()
                     ear._is_heard.set()
@@ -70,12 +78,15 @@ class HeartbeatEar:
 
         self._is_heard = threading.Event()
         self._heard_at = 0.0
+        self._secret: ClusterSecret | None = None
         self._server = ThreadingHTTPServer((LOCAL, 0), Handler)
         self._server.daemon_threads = True
         self.port = int(self._server.server_address[1])
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
-    def forget(self) -> None:
+    def expect(self, secret: ClusterSecret) -> None:
+        """From now on the first heartbeat of a worker that has this secret is waited for."""
+        self._secret = secret
         self._is_heard.clear()
 
     def heard_at(self) -> float:
@@ -105,7 +116,7 @@ class WorkerHome:
 
     def start_once(self) -> Start:
         """Start the worker, see how it comes up, end it."""
-        self._ear.forget()
+        self._ear.expect(ClusterSecret.of(self._config.cluster))
         started = time.monotonic()
         with self._running() as process:
             health = self._wait_until_healthy(process) - started

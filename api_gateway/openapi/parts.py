@@ -123,7 +123,8 @@ def bytes_replies(method: str) -> dict[int, Reply]:
     """What a request for a file's bytes is answered with."""
     media = {} if method == "HEAD" else {"*/*": FILE_BYTES}
     whole = Reply("The whole file, verified, with the media type that it was stored with.", media, _BYTES_HEADERS)
-    unchanged = Reply("The client's copy is still right.", headers=_BYTES_HEADERS)
+    kept = tuple(name for name in _BYTES_HEADERS if name != "Last-Modified")
+    unchanged = Reply("The client's copy is still right.", headers=kept, optional_headers=("Last-Modified",))
     if method == "HEAD":
         return {200: whole, 304: unchanged}
     part = Reply("The range that was asked for.", media, (*_BYTES_HEADERS, "Content-Range"))

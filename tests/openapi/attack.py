@@ -69,12 +69,19 @@ class Target:
     """A running service. known: ids that exist, by the name of the path's variable. adapter: what carries requests."""
 
     def __init__(
-        self, service: str, url: str, known: Mapping[str, Sequence[str]], adapter: HTTPAdapter | None = None
+        self,
+        service: str,
+        url: str,
+        known: Mapping[str, Sequence[str]],
+        *,
+        headers: Mapping[str, str] | None = None,
+        adapter: HTTPAdapter | None = None,
     ) -> None:
         self._service, self._url = service, url
         self._known = known
         self._session = requests.Session()
         self._session.trust_env = False
+        self._session.headers.update(headers or {})
         if adapter is not None:
             self._session.mount("http://", adapter)
         self._sent = 0

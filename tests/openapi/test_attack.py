@@ -27,7 +27,10 @@ WORKERS = ("worker_1", "worker_2", "worker_3", "worker_4")
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCluster]:
     """A small cluster of this file's own: what is sent to it may drain a worker or free a chunk."""
-    cluster = TestCluster(tmp_path_factory.mktemp("attacked"), masters=("master_1",), workers=WORKERS)
+    # With the operator's key, since the first key that is made shuts everybody else out.
+    variables = {"DFS_GATEWAY_API_KEY": "the-key-of-the-operator"}
+    home = tmp_path_factory.mktemp("attacked")
+    cluster = TestCluster(home, variables=variables, masters=("master_1",), workers=WORKERS)
     cluster.start()
     try:
         yield cluster
@@ -44,9 +47,9 @@ def targets(cluster: TestCluster) -> Iterator[dict[str, Target]]:
     files_known = {"file_id": [file["file_id"] for file in files], "version_id": versions, "upload_id": versions}
     chunks_known = {"chunk_id": sorted(cluster.chunk_files("worker_1")), "folder": ["00", "a1", "ff"]}
     found = {
-        "gateway": Target("gateway", cluster.base_url, files_known),
-        "master": Target("master", cluster.node("master_1").url, files_known, SignedAdapter(secret)),
-        "worker": Target("worker", cluster.node("worker_1").url, chunks_known, SignedAdapter(secret)),
+        "gateway": Target("gateway", cluster.base_url, files_known, headers=cluster.client_headers),
+        "master": Target("master", cluster.node("master_1").url, files_known, adapter=SignedAdapter(secret)),
+        "worker": Target("worker", cluster.node("worker_1").url, chunks_known, adapter=SignedAdapter(secret)),
     }
     yield found
     for target in found.values():

@@ -170,9 +170,10 @@ def test_the_cluster_shows_every_node(client: GatewayClient) -> None:
 
 
 def test_every_service_is_healthy_and_keeps_strangers_out(cluster: TestCluster) -> None:
-    nodes = [*cluster.config.masters.values(), *cluster.config.workers.values()]
-    for node in nodes:
-        stranger = GatewayClient(node.url)
+    masters = [("master", node) for node in cluster.config.masters.values()]
+    workers = [("worker", node) for node in cluster.config.workers.values()]
+    for service, node in masters + workers:
+        stranger = GatewayClient(node.url, service=service)
         assert stranger.call("GET", "/health").json() == {"status": "ok"}
         for headers in ({}, {"X-DFS-Signature": "0" * 32}):
             for target in ("/cluster", "/files", f"/chunks/{NOBODY}-00000000", "/nothing"):

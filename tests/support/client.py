@@ -38,10 +38,17 @@ class RawAnswer:
 class GatewayClient:
     """Calls to one gateway; safe for any number of threads. Every answer is held against the gateway's document."""
 
-    def __init__(self, base_url: str, headers: Mapping[str, str] | None = None, verify: str | bool = True) -> None:
-        """verify: the file of the CA that the gateway's certificate comes from."""
+    def __init__(
+        self,
+        base_url: str,
+        headers: Mapping[str, str] | None = None,
+        verify: str | bool = True,
+        service: str = "gateway",
+    ) -> None:
+        """verify: the file of the CA that the gateway's certificate comes from. service: what answers in its place."""
         self.base_url = base_url
         self._verify = verify
+        self._service = service
         self.netloc = urlsplit(base_url).netloc
         self._headers = dict(headers or {})
 
@@ -50,7 +57,7 @@ class GatewayClient:
         options.setdefault("timeout", TIMEOUT_SECONDS)
         options.setdefault("allow_redirects", False)
         options.setdefault("verify", self._verify)
-        return check_answer("gateway", requests.request(method, self.base_url + target, headers=headers, **options))
+        return check_answer(self._service, requests.request(method, self.base_url + target, headers=headers, **options))
 
     def put(self, path: str, body: Any, **options: Any) -> requests.Response:
         return self.call("PUT", fs(path), data=body, **options)
@@ -116,7 +123,7 @@ class GatewayClient:
             answer = RawAnswer(response.status, response.headers, response.read())
         finally:
             connection.close()
-        contract("gateway").check(seen_of(method, target, answer.status, answer.headers.items(), answer.body))
+        contract(self._service).check(seen_of(method, target, answer.status, answer.headers.items(), answer.body))
         return answer
 
     def break_off(self, head: bytes, sent: bytes) -> bytes:
