@@ -40,6 +40,7 @@ def receive_form(
     max_files: int,
     redundancy: Redundancy = AS_CONFIGURED,
     permit: Callable[..., None] = lambda *_: None,
+    may: Callable[[str], bool] = lambda _: True,
 ) -> list[Committed]:
     """Store the files of a form, in the order in which they came; nothing is visible until all have arrived.
 
@@ -47,10 +48,11 @@ def receive_form(
     given once for each file instead, in the same order. Without it a file goes by its own name. A field
     "replication_factor" stands before the files, and counts instead of what `redundancy` says.
 
-    permit: asked about all paths before anything is visible; it raises.
+    permit: asked about all paths before anything is visible; it raises. may: whether it would let a path pass, asked
+    before any of the file's bytes are stored.
     """
     with service.admission.admitted(), ExitStack() as stack:
-        form = _Form(service, stack, body.length, max_files, redundancy)
+        form = _Form(service, stack, body.length, max_files, redundancy, may)
         for part in read_form(content_type, body):
             if isinstance(part, FilePart):
                 form.take_file(part)
@@ -77,13 +79,20 @@ class _Form:
     """What has come of a form so far."""
 
     def __init__(
-        self, service: UploadService, stack: ExitStack, length: int | None, max_files: int, redundancy: Redundancy
+        self,
+        service: UploadService,
+        stack: ExitStack,
+        length: int | None,
+        max_files: int,
+        redundancy: Redundancy,
+        may: Callable[[str], bool],
     ) -> None:
         self._service = service
         self._stack = stack
         self._length = length
         self._max_files = max_files
         self._redundancy = redundancy
+        self._may = may
         self._paths: list[str] = []
         self._received: list[_Received] = []
 
@@ -126,12 +135,15 @@ class _Form:
         return _commit_all(self._received, options)
 
     def _guess_note(self, part: FilePart) -> ChunkNote:
-        """What is known before the bytes are: a path that comes after them cannot be in their note."""
+        """What is known before the bytes are: a path that comes after them cannot be in their note.
+
+        Nor can one that the client may not write to: a rebuild from the disks would put the file there.
+        """
         position, name = len(self._received), part.filename
-        if position >= len(self._paths):
-            return ChunkNote(file_name=name, content_type=choose_type(part.content_type, name))
-        path = self._paths[position]
+        path = self._paths[position] if position < len(self._paths) else ""
         path += name if is_folder(path) else ""
+        if not path or not self._may(path):
+            return ChunkNote(file_name=name, content_type=choose_type(part.content_type, name))
         return ChunkNote(path, "", choose_type(part.content_type, path))
 
     def _keep_alive(self) -> None:

@@ -88,6 +88,11 @@ def split_key(text: str) -> tuple[str, str] | None:
     return (found[1], found[2]) if found is not None else None
 
 
+def hide_secrets(text: str) -> str:
+    """The text without the secret of any key in it, such as one that was taken for its id."""
+    return _TEXT.sub(r"dfs_\1_***", text) if "dfs_" in text else text
+
+
 def is_right_secret(record: KeyRecord | None, secret: str) -> bool:
     """Whether the secret is that of the record; takes as long where there is none."""
     salt, digest = (record.salt, record.digest) if record is not None else (_DUMMY[:32], _DUMMY)

@@ -95,6 +95,10 @@ class Call:
         for path in paths:
             self.actor.require_path(path)
 
+    def may(self, path: str) -> bool:
+        """Whether whoever asks may deal with this path, without noting it as a subject."""
+        return self.actor is not None and path.startswith(self.actor.prefix)
+
     def json(self) -> Mapping[str, Any]:
         """The JSON object in the body; raises InvalidRequest, TooLarge, ClusterSecretRejected for another's body."""
         text = self.body.read_all(MAX_JSON_BODY_BYTES + 1)

@@ -166,6 +166,9 @@ class Edge:
             g.started = time.monotonic()
             call = _current_call()
             g.request_id = begin_request(call.headers.get(REQUEST_ID_HEADER))
+            if call.method != request.method:
+                # Flask takes "delete" for DELETE, which it is not (RFC 9110, 9.1), and which no guard takes it for.
+                raise MethodNotAllowed("methods are written in capital letters")
             self._guard(call)
 
         @app.after_request

@@ -281,8 +281,11 @@ def _open_session(connection: Connection, request: _Request, secret: ClusterSecr
     head = request_head("POST", SESSION_PATH, request.peer.netloc, fields, None)
     try:
         answer = _ask(connection, request._replace(method="POST", head=head, body=None))
-        if answer.status in (403, 503):
-            raise _read_error(answer)
+        # Whoever answers may be a stranger: none of the errors that a member can name may be taken from it.
+        if answer.status == 403:
+            raise ClusterSecretRejected("the other end does not take this cluster's secret")
+        if answer.status != 200:
+            raise NotConnected(f"status {answer.status}")
         answer.read(0)
         connection.session = _conclude(offer, answer)
     except (OSError, ValueError) as error:

@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from common.api_keys import hide_secrets
 from common.clock import Clock
 from common.request_ids import current_request_id
 from common.settings import ClusterSettings
@@ -124,7 +125,7 @@ class _JsonFormatter(logging.Formatter):
         entry.update(getattr(record, "fields", {}))
         if record.exc_info:
             entry["traceback"] = self.formatException(record.exc_info)
-        return _encode(entry)
+        return hide_secrets(_encode(entry))
 
 
 class _ConsoleFormatter(logging.Formatter):
@@ -135,4 +136,4 @@ class _ConsoleFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         fields = " ".join(f"{name}={value!r}" for name, value in getattr(record, "fields", {}).items())
         line = f"{self._node_id}: {record.levelname.lower()}: {record.getMessage()} {fields}".rstrip()
-        return line + ("\n" + self.formatException(record.exc_info) if record.exc_info else "")
+        return hide_secrets(line + ("\n" + self.formatException(record.exc_info) if record.exc_info else ""))

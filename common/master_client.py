@@ -16,7 +16,14 @@ from urllib.parse import quote, urlencode
 
 from common.api_keys import KeyRecord
 from common.clock import Clock
-from common.errors import DFSError, Forbidden, MetadataUnavailable, NoMasterAnswers, PeerUnreachable
+from common.errors import (
+    ClusterSecretRejected,
+    DFSError,
+    Forbidden,
+    MetadataUnavailable,
+    NoMasterAnswers,
+    PeerUnreachable,
+)
 from common.http import HttpPool
 from common.records import Checksum, ChunkLocation, FileInfo, Heartbeat, OpenUpload, StoredChunk, take, take_objects
 
@@ -268,14 +275,14 @@ class MasterClient:
                 try:
                     url = self._urls[number] + path
                     return self._pool.call_json(method, url, timeout_seconds=self._timeout_seconds, body=body)
-                except (PeerUnreachable, MetadataUnavailable) as error:
+                except (PeerUnreachable, MetadataUnavailable, ClusterSecretRejected) as error:
                     failure = error
                     self._prefer_next(number)
                 if self._clock.monotonic() >= give_up_at:
                     break
             wait = pause * random.uniform(0.5, 1.5)
             if self._clock.monotonic() + wait >= give_up_at:
-                if isinstance(failure, MetadataUnavailable):
+                if isinstance(failure, (MetadataUnavailable, ClusterSecretRejected)):
                     raise failure
                 raise NoMasterAnswers(f"no master answered within {self._deadline_seconds:g} s") from failure
             self._clock.sleep(wait)

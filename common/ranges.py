@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from common.errors import RangeNotSatisfiable
 
-_ONE_RANGE = re.compile(r"\s*bytes\s*=\s*(\d{0,19})\s*-\s*(\d{0,19})\s*", re.IGNORECASE | re.ASCII)
+# Each gap has one reading only: two that meet would cost the square of the header's length.
+_ONE_RANGE = re.compile(r"\s*bytes\s*=\s*(?:(\d{1,19})\s*)?-\s*(?:(\d{1,19})\s*)?", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def parse_range(header: str | None, size: int) -> ByteRange | None:
     an empty representation.
     """
     match = _ONE_RANGE.fullmatch(header) if header else None
-    if match is None or match.groups() == ("", ""):
+    if match is None or match.groups() == (None, None):
         return None
     first, last = match.groups()
     if not first:

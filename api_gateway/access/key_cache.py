@@ -67,7 +67,7 @@ class KeyCache:
             # Not remembered: whoever makes up ids must not push out those that are in use.
             self._drop(key_id)
         else:
-            self.note(record)
+            record = self.note(record)
         return record
 
     def is_any(self) -> bool:
@@ -91,9 +91,13 @@ class KeyCache:
             self._any = self._fresh(found[0] if found else None)
         return bool(found)
 
-    def note(self, record: KeyRecord) -> None:
-        """What a master has just said of a key."""
+    def note(self, record: KeyRecord) -> KeyRecord:
+        """What a master has just said of a key; returns what counts."""
         with self._lock:
+            known = self._keys.get(record.key_id)
+            if known is not None and known.record is not None and known.record.revoked_at is not None:
+                # For good: a master that was asked before may have answered after.
+                record = known.record
             self._keys[record.key_id] = self._fresh(record)
             self._keys.move_to_end(record.key_id)
             if len(self._keys) > self._max_keys:
@@ -103,6 +107,7 @@ class KeyCache:
             elif self._any is not None:
                 # It may have been the last one.
                 self._any = _Known(self._any.record, 0.0)
+            return record
 
     def _fresh(self, record: KeyRecord | None) -> _Known:
         return _Known(record, self._clock.monotonic() + self._seconds)

@@ -48,6 +48,8 @@ _OPEN = Need(Scope.OPEN, is_audited=False)
 _ANY_KEY = Need(Scope.ANY_KEY, is_audited=False)
 # What is not there is 404 to those only who may come in.
 NO_ROUTE = _ANY_KEY
+# A route that the table does not name: there should be none.
+_UNKNOWN = _cluster(ADMIN)
 
 NEEDS: dict[Route, Need] = {
     ("GET", "/health"): _OPEN,
@@ -94,7 +96,8 @@ NEEDS: dict[Route, Need] = {
 
 def need_of(method: str, rule: str) -> Need:
     """What a request needs, by its method and the rule of its route; HEAD goes with GET, OPTIONS with what is there."""
-    return NEEDS.get(("GET" if method == "HEAD" else method, rule), NO_ROUTE)
+    otherwise = NO_ROUTE if not rule or method == "OPTIONS" else _UNKNOWN
+    return NEEDS.get(("GET" if method == "HEAD" else method, rule), otherwise)
 
 
 def require_complete(routes: Iterable[Route]) -> None:

@@ -34,11 +34,11 @@ class FailedSignIns:
             )
 
     def note(self, client: str | None) -> None:
-        """This address has shown a wrong key."""
+        """This address has shown a wrong key. Those tried at once with it are owed: they make it wait longer."""
         group = _group(client)
         with self._lock:
             left = self._left(group)
-            self._buckets[group] = (max(0.0, left - 1.0), self._clock.monotonic())
+            self._buckets[group] = (left - 1.0, self._clock.monotonic())
             self._buckets.move_to_end(group)
             while len(self._buckets) > self._max_addresses:
                 self._buckets.popitem(last=False)

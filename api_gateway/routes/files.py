@@ -31,7 +31,7 @@ def add_file_routes(edge: Edge, services: GatewayServices) -> None:
         content_type = call.headers.get("Content-Type", "")
         redundancy = read_redundancy(call.headers)
         done = receive_form(
-            services.uploads, call.body, content_type, services.max_files_per_request, redundancy, call.permit
+            services.uploads, call.body, content_type, services.max_files_per_request, redundancy, call.permit, call.may
         )
         if is_html_form(call):
             return to_page(done[0].file.path)

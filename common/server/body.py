@@ -46,13 +46,19 @@ class ConnectionReader:
         """Give back what was received and belongs to what comes next."""
         self._ahead = rest + self._ahead
 
-    def read_line(self, limit: int) -> bytes:
-        """A line without its CR LF; raises ValueError when it is longer, or ends in a bare LF, EOFError at the end."""
+    def read_line(self, limit: int, pace: Pace | None = None) -> bytes:
+        """A line without its CR LF; raises ValueError when it is longer, or ends in a bare LF, EOFError at the end.
+
+        pace: told of the waits. What comes is no part of the body, so it counts for nothing.
+        """
         line = b""
         while (end := line.find(b"\n")) < 0:
             if len(line) > limit + 1:
                 raise ValueError("a line is too long")
+            started = time.monotonic()
             piece = self.receive(_LINE_READ_BYTES)
+            if pace is not None:
+                pace.note(started, 0)
             if not piece:
                 raise EOFError
             line += piece
@@ -98,9 +104,9 @@ class RequestBody:
         if before is not None:
             before()
         try:
-            started = time.monotonic()
             if self._is_chunked and not self._left and not self._next_chunk():
                 return 0
+            started = time.monotonic()
             count = self._reader.receive_into(view[: self._left] if len(view) > self._left else view)
             if not count:
                 raise EOFError
@@ -134,18 +140,21 @@ class RequestBody:
     def _end_of_piece(self) -> None:
         if not self._is_chunked:
             self._is_ended = True
-        elif self._reader.read_line(0):
+        elif self._read_line(0):
             raise ValueError("a chunk is longer than it says")
 
     def _next_chunk(self) -> bool:
         """Read the line before a chunk; False at the last one, its trailer read and passed over."""
-        self._left = parse_chunk_size(self._reader.read_line(_MAX_LINE_BYTES) + b"\r\n")
+        self._left = parse_chunk_size(self._read_line(_MAX_LINE_BYTES) + b"\r\n")
         if self._left:
             return True
         trailer_bytes = 0
-        while line := self._reader.read_line(_MAX_LINE_BYTES):
+        while line := self._read_line(_MAX_LINE_BYTES):
             trailer_bytes += len(line)
             if trailer_bytes > _MAX_TRAILER_BYTES:
                 raise ValueError("the trailer is too long")
         self._is_ended = True
         return False
+
+    def _read_line(self, limit: int) -> bytes:
+        return self._reader.read_line(limit, self._pace)

@@ -426,7 +426,7 @@ class _Exchange:
         if not self._head:
             raise ValueError("the app gave an answer without a head")
         self.is_head_sent = True
-        _send_all(self._sock, self._head + first)
+        _send_all(self._sock, self._head + first, self._pace)
 
 
 def _send_all(sock: socket.socket, piece: Any, pace: Pace | None = None) -> None:

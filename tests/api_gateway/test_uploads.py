@@ -11,17 +11,17 @@ import pytest
 from api_gateway.admission import Admission, UploadLimits
 from api_gateway.avoidance import Avoidance
 from api_gateway.buffers import BufferPool
-from api_gateway.receiving import receive_body
+from api_gateway.receiving import receive_body, receive_form
 from api_gateway.replication import Replicator
 from api_gateway.stragglers import Stragglers
 from api_gateway.uploads import FIRST_PIECE_BYTES, CommitOptions, UploadService
 from common.chunk_notes import NOTE_HEADER, ChunkNote, decode_header
-from common.errors import GatewayBusy, IncompleteBody, TooLarge
+from common.errors import GatewayBusy, IncompleteBody, OutsidePrefix, TooLarge
 from common.http import HttpPool
 from common.master_client import MasterClient
 from common.records import chunk_id
 from common.worker_client import WorkerClient
-from tests.support.client import some_bytes
+from tests.support.client import file_part, form_body, path_part, some_bytes
 from tests.support.clocks import StepClock
 from tests.support.forms import body_of
 from tests.support.logs import recording_log
@@ -119,6 +119,28 @@ def test_every_chunk_has_a_note_and_the_last_one_tells_how_many_there_are(gatewa
     count = -(-size // CHUNK)
     first = ChunkNote("a/name", uploaded_at=notes[0].uploaded_at, chunk_size_bytes=CHUNK, replication_factor=1)  # type: ignore[union-attr]
     assert notes == [first] * (count - 1) + [first.last(count, size)]
+
+
+@pytest.mark.parametrize(("path", "noted"), [("mine/a", "mine/a"), ("mine/", "mine/f"), ("yours/a", ""), ("", "")])
+def test_a_note_names_no_path_that_the_client_may_not_write_to(gateway: _Gateway, path: str, noted: str) -> None:
+    """A rebuild from the disks would put the file there."""
+
+    def permit(*paths: str) -> None:
+        raise OutsidePrefix
+
+    form = form_body([path_part(path), file_part("f", b"x")], "B")
+    with pytest.raises(OutsidePrefix):
+        receive_form(
+            gateway.uploads,
+            body_of(form, 100),
+            "multipart/form-data; boundary=B",
+            2,
+            permit=permit,
+            may=lambda asked: asked.startswith("mine/"),
+        )
+    note = ChunkNote.decode(decode_header(gateway.worker.requests[0].headers[NOTE_HEADER]))
+    assert note is not None
+    assert (note.path, note.file_name) == (noted, "" if noted else "f")
 
 
 def test_no_buffer_is_taken_before_a_byte_has_come(gateway: _Gateway) -> None:

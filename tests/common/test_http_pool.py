@@ -8,7 +8,15 @@ import threading
 import pytest
 
 from common.auth import ClusterSecret, body_digest
-from common.errors import ClusterSecretRejected, DiskFull, InternalError, InvalidRequest, PeerUnreachable, StaleEpoch
+from common.errors import (
+    ChunkMissing,
+    ClusterSecretRejected,
+    DiskFull,
+    InternalError,
+    InvalidRequest,
+    PeerUnreachable,
+    StaleEpoch,
+)
 from common.http import HttpPool
 from common.request_ids import begin_request
 from tests.support.environment import SECRET
@@ -80,6 +88,20 @@ def test_a_stranger_at_a_member_s_address_gets_no_request(answered: str) -> None
     assert not caught.value.context["may_have_arrived"]
     assert [seen.target for seen in server.requests] == ["/session"]
     assert "word" not in str(server.requests)
+
+
+@pytest.mark.parametrize("status", [403, 404, 410, 500, 503])
+def test_a_stranger_s_error_is_not_taken_for_a_member_s(status: int) -> None:
+    """It could say that a chunk is missing, or a file deleted, in the name of a worker or a master."""
+
+    def answer(exchange: Exchange) -> None:
+        exchange.send_problem(ChunkMissing("gone").to_problem(), status)
+
+    expected = ClusterSecretRejected if status == 403 else PeerUnreachable
+    with serving(answer) as server, pytest.raises(expected) as caught:
+        HttpPool(ClusterSecret(OTHER)).call_json("GET", server.url, timeout_seconds=TIMEOUT)
+    assert "gone" not in caught.value.detail
+    assert [seen.target for seen in server.requests] == ["/session"]
 
 
 def test_a_member_of_another_cluster_is_told_that_its_secret_is_not_ours() -> None:

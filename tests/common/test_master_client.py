@@ -236,6 +236,13 @@ def test_a_master_that_answers_says_which_release_it_is(answer: dict[str, Any], 
         assert client_of().release_of(server.url) == release
 
 
+def test_a_stranger_at_a_master_s_address_does_not_keep_the_others_from_being_asked() -> None:
+    with failing_master(ClusterSecretRejected()) as stranger, master({"a": 1}) as right:
+        assert client_of(stranger.url, right.url).cluster() == {"a": 1}
+        with pytest.raises(ClusterSecretRejected):
+            client_of(stranger.url, deadline_seconds=0.1).cluster()
+
+
 def test_a_master_that_refuses_the_secret_is_alive() -> None:
     with failing_master(ClusterSecretRejected()) as server:
         assert client_of().release_of(server.url) == ""

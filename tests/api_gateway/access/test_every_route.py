@@ -8,17 +8,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from werkzeug.test import TestResponse
+from werkzeug.test import EnvironBuilder, TestResponse, run_wsgi_app
 
 from api_gateway.access.links import Links
-from api_gateway.access.needs import NEEDS, require_complete
+from api_gateway.access.needs import NEEDS, need_of, require_complete
 from api_gateway.access.sessions import Sessions
 from api_gateway.access.signing import Signer
+from common.actors import NOBODY, Actor
 from common.auth import ClusterSecret
 from common.clock import Clock, SystemClock
+from common.errors import RightMissing
 from tests.support.client import file_part, form_body, path_part
 from tests.support.clocks import StepClock
-from tests.support.ring import OPERATOR_KEY, SmallRing
+from tests.support.ring import OPERATOR_KEY, REMOTE, SmallRing
 
 OWN_PAGE = {"Sec-Fetch-Site": "same-origin"}
 READ, WRITE, DELETE, ADMIN = "read", "write", "delete", "admin"
@@ -267,6 +269,26 @@ def test_head_needs_what_get_needs(scene: Scene, route: tuple[str, str]) -> None
         target, options = trial.ask(scene)
         who = scene.people[name]
         assert scene.ask("HEAD", target, who.headers, **options).status_code == expected(who, trial)[0], name
+
+
+@pytest.mark.parametrize("route", TRIES, ids=" ".join)
+def test_a_method_in_other_letters_is_none(scene: Scene, route: tuple[str, str]) -> None:
+    """It reached the same handler once, and the table of needs had no row for it."""
+    target, options = TRIES[route].ask(scene)
+    who = scene.people["read in mine/"]
+    for method in (route[0].lower(), route[0].title()):
+        overrides = {"REQUEST_METHOD": method, "REMOTE_ADDR": REMOTE}
+        asked = EnvironBuilder(target, headers=who.headers, environ_overrides=overrides, **options)
+        _, status, _ = run_wsgi_app(scene.ring.gateway.app, asked.get_environ())
+        assert status.startswith("405"), method
+
+
+def test_what_the_table_does_not_name_needs_an_administrator() -> None:
+    for method in ("delete", "DELETE", "PROPFIND"):
+        with pytest.raises(RightMissing):
+            need_of(method, "/new").check(Actor("a reader", frozenset({READ})))
+    need_of("OPTIONS", "/files").check(NOBODY)
+    need_of("DELETE", "").check(NOBODY)
 
 
 def test_what_is_not_there_is_so_for_those_only_who_may_come_in(scene: Scene) -> None:

@@ -118,6 +118,13 @@ def test_an_answer_that_was_older_than_a_key_made_here_does_not_undo_it(scene: S
     assert scene.cache.is_any()
 
 
+def test_an_answer_that_was_older_than_a_revocation_here_does_not_undo_it(scene: Scene) -> None:
+    record = scene.masters.make()
+    scene.masters.before_answer = lambda: scene.cache.note(scene.masters.revoke(record.key_id))
+    for found in (scene.cache.find(record.key_id), scene.cache.known(record.key_id)):
+        assert (found or record).revoked_at == NOW
+
+
 def test_while_no_master_answers_what_is_known_goes_on_and_nothing_else(scene: Scene) -> None:
     record = scene.masters.make()
     assert scene.cache.find(record.key_id) == record

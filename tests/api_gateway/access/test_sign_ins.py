@@ -41,6 +41,18 @@ def test_an_address_may_fail_so_often_and_then_waits_its_turn() -> None:
     assert waits(failures, HERE) == 0
 
 
+def test_many_wrong_keys_at_once_are_no_more_than_one_after_the_other() -> None:
+    clock = StepClock()
+    failures = FailedSignIns(clock, per_minute=6)
+    assert [waits(failures, HERE) for _ in range(100)] == [0] * 100
+    fail(failures, HERE, 100)
+    assert waits(failures, HERE) > 900
+    clock.now += 900
+    assert waits(failures, HERE) > 0
+    clock.now += 60
+    assert waits(failures, HERE) == 0
+
+
 @pytest.mark.parametrize(
     ("one", "other", "is_shared"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import select
 import socket
 import struct
 import threading
@@ -445,17 +446,34 @@ def test_a_client_that_drips_its_body_is_not_cut_off(app: App, size: int) -> Non
         assert json.loads(caller.reply().body)["body"] == "x" * size
 
 
-def test_a_client_that_drips_less_than_the_least_is_cut_off(app: App) -> None:
+@pytest.mark.parametrize(
+    ("field", "begun"),
+    [
+        ("Content-Length: 100000", b""),
+        ("Transfer-Encoding: chunked", b"100000\r\n"),
+        ("Transfer-Encoding: chunked", b"1;"),
+        ("Transfer-Encoding: chunked", b"1\r\nx\r\n0\r\n"),
+    ],
+)
+def test_a_client_that_drips_less_than_the_least_is_cut_off(app: App, field: str, begun: bytes) -> None:
+    """Also where it drips what belongs to the transfer coding: a chunk's extension, the trailer."""
     with own_server(app, silence_seconds=0.3, least_bytes_per_second=1000) as server:
         caller = server.caller()
-        caller.send(request("/a", "Content-Length: 100000", method="PUT"))
+        caller.send(request("/a", field, method="PUT") + begun)
+        dripped = 0
 
         def is_cut_off() -> bool:
+            nonlocal dripped
             with contextlib.suppress(ConnectionError):
                 caller.send(b"x")
-            return connection_threads() == 0
+                dripped += 1
+            return caller.sock in select.select([caller.sock], [], [], 0)[0]
 
-        wait_until(is_cut_off, "the connection is over")
+        wait_until(is_cut_off, "the request is given up")
+        # A line that is too long is refused anyway, but much later.
+        assert dripped < 2000
+        caller.close()
+        wait_until(lambda: connection_threads() == 0, "the connection is over")
 
 
 def test_a_client_that_takes_less_than_the_least_is_cut_off(app: App) -> None:
