@@ -6,8 +6,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 if [ "$#" -gt 0 ]; then
     exec dfs_env/bin/python -m pytest "$@"
 fi
-# What starts whole clusters runs by itself: its faults and loads are meant for one cluster at a time.
+# What breaks or loads whole clusters runs by itself.
 status=0
-dfs_env/bin/python -m pytest -m "not processes" -n logical --maxprocesses 4 --dist worksteal || status=$?
-dfs_env/bin/python -m pytest -m processes || status=$?
+dfs_env/bin/python -m pytest -m "not alone" -n logical --maxprocesses 4 --dist worksteal || status=$?
+dfs_env/bin/python -m pytest -m alone || status=$?
 exit "$status"

@@ -8,8 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from benchmarks.limits import MEASURED
 from tests.support.cluster import processes_of_home
 
@@ -17,7 +15,6 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 WORKS = ("raw", "range", "form", "small4", "many")
 
 
-@pytest.mark.processes
 def test_a_quick_run_prints_a_table_writes_json_and_leaves_nothing(tmp_path: Path) -> None:
     report, scratch = tmp_path / "report.json", tmp_path / "scratch"
     command = [sys.executable, "-m", "benchmarks", "--quick", "--only", *WORKS]
@@ -47,7 +44,6 @@ def test_a_wrong_option_is_answered_with_the_usage() -> None:
     assert "usage: python -m benchmarks" in done.stderr
 
 
-@pytest.mark.processes
 def test_a_run_that_is_broken_off_stops_every_node_and_leaves_nothing(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks", "--quick", "--scratch", str(tmp_path)],

@@ -146,7 +146,6 @@ def test_a_home_has_the_defaults_of_a_user_and_a_secret_of_its_own(tmp_path: Pat
     assert first.data_dir("worker_1").is_relative_to(tmp_path / "a")
 
 
-@pytest.mark.processes
 def test_the_whole_benchmark_runs_and_leaves_nothing_behind(tmp_path: Path) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()

@@ -19,10 +19,7 @@ from common.environment import PROJECT_ROOT
 from tests.support.cluster import clean_environment
 from tests.support.waiting import wait_until
 
-pytestmark = [
-    pytest.mark.processes,
-    pytest.mark.skipif(sys.platform == "win32", reason="systemd, and what it gives, is Linux's"),
-]
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="systemd, and what it gives, is Linux's")
 
 
 class Processes:

@@ -18,7 +18,7 @@ from tests.support.hosts.machines import Machines, machines, no_machines
 from tests.support.steady_load import SteadyLoad
 
 pytestmark = [
-    pytest.mark.processes,
+    pytest.mark.alone,
     pytest.mark.skipif(bool(no_machines()), reason=f"no hosts can be made here: {no_machines()}"),
 ]
 

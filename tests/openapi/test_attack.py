@@ -19,8 +19,6 @@ from tests.support.checked import DESCRIPTIONS
 from tests.support.client import GatewayClient
 from tests.support.cluster import TestCluster
 
-pytestmark = pytest.mark.processes
-
 WORKERS = ("worker_1", "worker_2", "worker_3", "worker_4")
 
 

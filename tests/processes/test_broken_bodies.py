@@ -16,8 +16,6 @@ from tests.support.client import (
 from tests.support.cluster import KIB, TestCluster
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.processes
-
 CHUNK = 64 * KIB
 CONTENT = some_bytes(12 * CHUNK + 77, "broken")
 SENT = 9 * CHUNK + 5

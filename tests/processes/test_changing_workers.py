@@ -12,8 +12,6 @@ from tests.support.client import GatewayClient, assert_same_bytes, some_bytes
 from tests.support.cluster import KIB, TestCluster
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.processes
-
 FILES = {f"file {number}": some_bytes(150 * KIB + number, f"changing {number}") for number in range(10)}
 
 

@@ -9,7 +9,7 @@ import pytest
 from tests.chaos.running import run_scenario
 from tests.chaos.scenarios import SCENARIOS
 
-pytestmark = pytest.mark.processes
+pytestmark = pytest.mark.alone
 
 # How long faults are about; what is no drive takes as long as it takes.
 SECONDS = {

@@ -15,8 +15,6 @@ from tests.support.client import GatewayClient, Part, assert_problem, assert_sam
 from tests.support.cluster import KIB, TestCluster
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.processes
-
 CHUNK = 256 * KIB
 CONSISTENCY, FACTOR, LEVEL = "X-DFS-Consistency", "X-DFS-Replication", "X-DFS-Read-Consistency"
 

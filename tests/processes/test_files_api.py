@@ -11,8 +11,6 @@ from tests.support.client import GatewayClient, assert_problem, some_bytes
 from tests.support.cluster import KIB, MASTERS, WORKERS, TestCluster
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.processes
-
 CHUNK = 64 * KIB
 NOBODY = "0" * 32
 FILE_FIELDS = {

@@ -12,8 +12,6 @@ from tests.support.client import GatewayClient, assert_problem, some_bytes
 from tests.support.cluster import KIB
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.processes
-
 CHUNK = 64 * KIB
 SIZE = 3 * CHUNK + 1000
 CONTENT = some_bytes(SIZE, "ranges")

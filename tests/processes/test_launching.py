@@ -19,8 +19,6 @@ from common.environment import PROJECT_ROOT
 from tests.support.cluster import MASTERS, WORKERS, clean_environment, processes_of_home, write_home
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.processes
-
 ENTRY_POINTS = {
     **{name: ["-m", "master_node.master", name] for name in MASTERS},
     **{name: [str(PROJECT_ROOT / f"storage/{name}/{name.replace('_', '')}.py")] for name in WORKERS},

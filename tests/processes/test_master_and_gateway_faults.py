@@ -14,7 +14,7 @@ from tests.support.client import GatewayClient, assert_problem, assert_same_byte
 from tests.support.cluster import GATEWAY, KIB, MASTERS, TestCluster
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.processes
+pytestmark = pytest.mark.alone
 
 CHUNK = 256 * KIB
 

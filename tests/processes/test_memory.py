@@ -10,7 +10,7 @@ import pytest
 from tests.support.client import GatewayClient, assert_same_bytes, file_part, form_body, in_pieces, sha256, some_bytes
 from tests.support.cluster import GATEWAY, MIB, TestCluster
 
-pytestmark = pytest.mark.processes
+pytestmark = pytest.mark.alone
 
 SIZE = 64 * MIB
 ALLOWED_GROWTH = 64 * MIB

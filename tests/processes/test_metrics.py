@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-import pytest
 import requests
 
 from tests.support.cluster import TestCluster, group_members
 from tests.support.metrics import samples_of
 
-pytestmark = pytest.mark.processes
 CLIENTS, EACH = 8, 25
 COUNTED = 'dfs_http_requests_total{method="GET",route="/inventory/<folder>",status="%d"}'
 

@@ -12,8 +12,6 @@ import pytest
 from tests.support.client import GatewayClient, assert_problem, file_part, fs, path_part
 from tests.support.names import AWKWARD_NAMES
 
-pytestmark = pytest.mark.processes
-
 # RFC 6266, section 4.1, with the value of filename* as RFC 8187, section 3.2.1, has it.
 _DISPOSITION = re.compile(
     r"""attachment; filename="([ !#-\[\]-~]*)"(?:; filename\*=UTF-8''((?:[A-Za-z0-9!#$&+.^_`|~-]|%[0-9A-F]{2})*))?"""

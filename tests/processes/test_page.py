@@ -10,8 +10,6 @@ import requests
 
 from tests.support.client import GatewayClient, assert_problem, file_part, path_part
 
-pytestmark = pytest.mark.processes
-
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 
 

@@ -18,8 +18,6 @@ from tests.support.cluster import KIB, TestCluster, clean_environment
 from tests.support.metadata import hex_id
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.processes
-
 ROOT = Path(__file__).resolve().parents[2]
 AWAY = "worker_2"
 SETTINGS = {

@@ -21,7 +21,7 @@ from tests.support.cluster import GATEWAY, KIB, Sections, TestCluster
 from tests.support.steady_load import SteadyLoad
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.processes
+pytestmark = pytest.mark.alone
 
 MASTERS = ("master_1", "master_2")
 WORKERS = ("worker_1", "worker_2", "worker_3")

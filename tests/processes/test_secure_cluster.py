@@ -22,8 +22,6 @@ from tests.support.client import GatewayClient, assert_same_bytes, some_bytes
 from tests.support.cluster import GATEWAY, KIB, TestCluster
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.processes
-
 CHUNK = 64 * KIB
 FIRST, SECOND = secrets.token_hex(32), secrets.token_hex(32)
 

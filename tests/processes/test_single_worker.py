@@ -21,8 +21,6 @@ from tests.support.environment import SECRET
 from tests.support.tiny_server import TinyServer, never_answering, serving
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.processes
-
 SERVERS = ["standalone"] if sys.platform == "win32" else ["gunicorn", "standalone"]
 
 

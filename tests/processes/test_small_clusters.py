@@ -24,8 +24,6 @@ from tests.support.cluster import KIB, TestCluster
 from tests.support.names import AWKWARD_NAMES
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.processes
-
 CHUNK = 64 * KIB
 KEY = "a key with blanks, and :colons:"
 

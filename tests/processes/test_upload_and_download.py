@@ -22,8 +22,6 @@ from tests.support.client import (
 )
 from tests.support.cluster import KIB, TestCluster
 
-pytestmark = pytest.mark.processes
-
 CHUNK = 64 * KIB
 SIZES = [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 21 * CHUNK + 12345]
 

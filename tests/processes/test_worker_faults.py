@@ -16,7 +16,7 @@ from tests.support.client import GatewayClient, assert_problem, assert_same_byte
 from tests.support.cluster import KIB, MIB, TestCluster
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.processes
+pytestmark = pytest.mark.alone
 
 CHUNK = 256 * KIB
 BIG = 32 * MIB
