@@ -110,7 +110,8 @@ def test_a_disk_that_is_emptied_under_a_running_worker_is_used_again(tmp_path: P
     with started(tmp_path / "home", master.url) as worker:
         wait_until(lambda: master.requests, "the first heartbeat")
         first = master.requests[0].json()["incarnation"]
-        shutil.rmtree(worker.data)
+        # At once: the worker makes its folders again as soon as one is missing.
+        shutil.rmtree(worker.data.rename(tmp_path / "emptied"))
         wait_until(lambda: master.requests[-1].json()["incarnation"] != first, "another incarnation")
         assert (worker.data / "worker_id").read_text() == "worker_6"
         assert len([folder for folder in (worker.data / "chunks").iterdir() if folder.is_dir()]) == 256

@@ -10,6 +10,7 @@ from tests.support.cluster import TestCluster, clean_environment
 from tests.support.command_line import CommandLine, Terminal
 from tests.support.relay import Relay
 from tests.support.tiny_server import Exchange
+from tests.support.waiting import wait_until
 
 
 def store(client: GatewayClient, *paths: str) -> None:
@@ -141,7 +142,8 @@ def test_a_worker_is_emptied_and_taken_back(dfs: CommandLine) -> None:
 
 
 def test_the_jobs_are_shown(dfs: CommandLine) -> None:
-    assert "repair" in {job["name"] for job in dfs("jobs", "--json").ok().records}
+    # The leader writes down what its jobs do every other second.
+    wait_until(lambda: "repair" in {job["name"] for job in dfs("jobs", "--json").ok().records}, "repair is listed")
 
 
 def test_the_script_works_from_any_folder(small_cluster: TestCluster, tmp_path: Path) -> None:
