@@ -18,6 +18,7 @@ from common.config import Config
 from common.entry import load_or_explain
 from common.errors import CannotStart, DFSError, MetadataUnavailable
 from common.http import HttpPool
+from master_node.election import NOBODY
 from master_node.model import Lease
 from master_node.recovery import mongo_tools
 from master_node.recovery.copies import (
@@ -98,7 +99,7 @@ def begin_recovery(store: MetadataStore, backup_made_at: str, clock: Clock) -> N
     write_hold(store, HoldState(True, clock_seconds, backup_made_at), clock)
     # Not relaxed, so that it makes what was written before it last as well.
     epoch = (lease.epoch if lease is not None else 0) + EPOCH_JUMP
-    if not store.swap_lease(lease, Lease("restore", epoch, 0, clock_seconds)):
+    if not store.swap_lease(lease, Lease(NOBODY, epoch, 0, clock_seconds)):
         raise MasterRuns("somebody has changed the restored lease; is a master running?")
 
 

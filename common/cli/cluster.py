@@ -12,6 +12,8 @@ from common.cli.context import Context
 from common.cli.failures import FAILED, OK, Failure
 
 POLL_SECONDS = 1.0
+# How long a drain may stand still before that is said.
+PATIENCE_SECONDS = 60.0
 # A worker with less than this share of its capacity left will soon take no more chunks.
 LOW_SHARE = 0.05
 _WELL = ("alive", "draining", "maintenance")
@@ -76,14 +78,31 @@ def undrain(context: Context, options: Namespace) -> int:
 def _set_draining(context: Context, options: Namespace, verb: str) -> int:
     worker = context.gateway.send("POST", f"/cluster/workers/{quote(options.worker_id, safe='')}/{verb}")
     context.console.how_to_go_on = "the worker is being emptied all the same; undrain takes the order back"
-    while verb == "drain" and options.wait and not (worker["drain"] or {}).get("is_complete"):
+    if verb == "drain" and options.wait:
+        worker = _wait_until_empty(context, worker)
+    context.console.emit(worker, _describe_drain(worker))
+    return OK
+
+
+def _wait_until_empty(context: Context, worker: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Raises Failure when the order is taken back; says it, and goes on, when nothing leaves the worker any more."""
+    before, moved_at = worker["drain"], context.clock.monotonic()
+    while not (worker["drain"] or {}).get("is_complete"):
         if not worker["is_draining"]:
             raise Failure("somebody took the order back")
         context.clock.sleep(POLL_SECONDS)
         workers = context.gateway.ask("/cluster")["workers"]
-        worker = next((one for one in workers if one["worker_id"] == options.worker_id), worker)
-    context.console.emit(worker, _describe_drain(worker))
-    return OK
+        worker = next((one for one in workers if one["worker_id"] == worker["worker_id"]), worker)
+        now = context.clock.monotonic()
+        if worker["drain"] != before:
+            before, moved_at = worker["drain"], now
+        elif now - moved_at >= PATIENCE_SECONDS:
+            context.console.note(f"{_describe_drain(worker)}, and nothing has left it for a minute; {_STUCK}")
+            moved_at = now
+    return worker
+
+
+_STUCK = "are as many other workers alive, and have they room, as some file has replicas?"
 
 
 def _describe_drain(worker: Mapping[str, Any]) -> str:

@@ -37,6 +37,21 @@ def test_an_error_of_the_gateway_decides_the_exit_status(status: int, code: str,
     assert ran.err == f"dfs: drain: {code}: the reason (request abc)\n"
 
 
+def test_a_drain_that_stands_still_says_so_and_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("common.cli.cluster.PATIENCE_SECONDS", 0.0)
+    stuck = {"chunks_left": 1, "bytes_left": 4096, "is_complete": False}
+    states = [stuck, stuck, stuck, {**stuck, "chunks_left": 0, "bytes_left": 0, "is_complete": True}]
+
+    def drain(exchange: Exchange) -> None:
+        worker = {"worker_id": "worker_1", "is_draining": True, "drain": states.pop(0)}
+        exchange.send_json(worker if exchange.request.method == "POST" else {"workers": [worker]})
+
+    with serving(drain) as server:
+        ran = CommandLine(server.url)("drain", "worker_1", "--wait").ok()
+    assert ran.err.count("worker_1 is being emptied: 1 chunk (4.0 KiB) left, and nothing has left it") == 2
+    assert ran.out == "worker_1 is empty and may be taken away\n"
+
+
 def test_an_error_that_is_not_the_gateways_own_is_told_too() -> None:
     with serving(lambda exchange: exchange.send(b"<html>", 502, {"Content-Type": "text/html"})) as server:
         ran = CommandLine(server.url)("stat", "a")

@@ -137,7 +137,7 @@ def test_after_a_restore_nothing_is_freed_all_disks_are_compared_and_every_order
     store.finish_inventory(worker.worker_id, worker.inventory_wanted)
     begin_recovery(store, NOW, clock)
     assert read_hold(store) == HoldState(True, 42.5, NOW)
-    assert store.read_lease() == Lease("restore", 7 + EPOCH_JUMP, 0, 42.5)
+    assert store.read_lease() == Lease("", 7 + EPOCH_JUMP, 0, 42.5)
     assert not store.list_workers()[0].is_reconciled
     store.close()
 
