@@ -272,7 +272,7 @@ def test_the_rules_of_the_election_hold_whatever_happens_to_clocks_and_calls(
         OnThisStore,
         settings=settings(
             # An example costs a server ten times as much.
-            max_examples=30 if "server" in request.node.callspec.id else 80,
+            max_examples=20 if "server" in request.node.callspec.id else 80,
             stateful_step_count=30,
             deadline=None,
             database=None,

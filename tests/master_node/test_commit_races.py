@@ -16,7 +16,7 @@ from master_node.store.sqlite import SqliteStore
 from tests.support.memory import memory_folder
 from tests.support.races import World, run_schedule
 
-SCHEDULES = 2400
+SCHEDULES = 1600
 BATCHES = 4
 # Schedules that once went wrong.
 SEEDS = (0,)
