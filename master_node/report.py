@@ -11,6 +11,7 @@ from master_node.election import Election
 from master_node.job_board import JobBoard, progress_of
 from master_node.membership import ALIVE, DEAD, Membership, WorkerView
 from master_node.model import ABORTED, NEVER
+from master_node.obstacles import MOST_ARE_SILENT
 from master_node.store.base import MetadataStore
 
 # Aborted uploads that are counted; they are collected within seconds, so there are rarely more.
@@ -43,13 +44,17 @@ class ClusterReport:
         return {
             "leader": leadership.leader,
             "epoch": leadership.epoch,
-            "workers": self._workers(),
+            "workers": self._workers(progress_of(jobs, "drain")),
             "replication": {**self._replication(progress_of(jobs, "repair")), **self._pending()},
             "jobs": jobs,
         }
 
-    def worker(self, view: WorkerView) -> dict[str, Any]:
-        """A worker, with how far it is emptied where that was ordered."""
+    def drained_worker(self, view: WorkerView) -> dict[str, Any]:
+        """A worker whose drain was ordered, or taken back, just now."""
+        return self._worker(view, progress_of(self._jobs.jobs(), "drain"))
+
+    def _worker(self, view: WorkerView, drain: Mapping[str, Any]) -> dict[str, Any]:
+        """drain: what that job says of itself."""
         heartbeat = view.record.heartbeat
         return {
             "worker_id": view.record.worker_id,
@@ -68,12 +73,12 @@ class ClusterReport:
             "is_lost": view.is_lost,
             "is_reconciled": view.record.is_reconciled,
             "is_draining": view.record.is_draining,
-            "drain": self._drain(view) if view.record.is_draining else None,
+            "drain": self._drain(view, drain) if view.record.is_draining else None,
         }
 
-    def _workers(self) -> list[dict[str, Any]]:
+    def _workers(self, drain: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Those that ever sent a heartbeat, then those of the configuration that never did."""
-        seen = {view.worker_id: self.worker(view) for view in self._membership.workers()}
+        seen = {view.worker_id: self._worker(view, drain) for view in self._membership.workers()}
         for worker_id in self._worker_ids():
             seen.setdefault(worker_id, _never_seen(worker_id))
         return [seen[worker_id] for worker_id in sorted(seen)]
@@ -81,6 +86,8 @@ class ClusterReport:
     def _replication(self, repair: Mapping[str, Any]) -> dict[str, Any]:
         """repair: what that job says of itself."""
         owed = self._store.owed()
+        is_held_back = self._membership.are_most_gone()
+        blocked = MOST_ARE_SILENT if is_held_back else repair.get("blocked")
         return {
             "replication_factor": self._settings.replication_factor,
             "write_quorum": self._settings.write_quorum,
@@ -90,8 +97,9 @@ class ClusterReport:
             "owed_replicas": owed.replicas,
             "owed_bytes": owed.size_bytes,
             "repair_bytes_per_second": repair.get("bytes_per_second", 0),
-            "repair_seconds_left": repair.get("seconds_left") if owed.replicas else 0,
-            "is_held_back": self._membership.are_most_gone(),
+            "repair_seconds_left": (None if blocked else repair.get("seconds_left")) if owed.replicas else 0,
+            "repair_blocked": blocked if owed.replicas else None,
+            "is_held_back": is_held_back,
         }
 
     def _pending(self) -> dict[str, Any]:
@@ -102,12 +110,15 @@ class ClusterReport:
             "due_free_bytes": pending.due_bytes + aborted,
         }
 
-    def _drain(self, view: WorkerView) -> dict[str, Any]:
+    def _drain(self, view: WorkerView, drain: Mapping[str, Any]) -> dict[str, Any]:
         """What is left is what the worker itself last counted on its disk."""
+        is_complete = is_empty(self._store, view.worker_id)
+        said = drain.get("workers", {}).get(view.worker_id, {})
         return {
             "chunks_left": view.record.heartbeat.chunk_count,
             "bytes_left": view.record.heartbeat.used_bytes,
-            "is_complete": is_empty(self._store, view.worker_id),
+            "is_complete": is_complete,
+            "blocked": None if is_complete else said.get("blocked"),
         }
 
 
