@@ -69,6 +69,7 @@ NEEDS: dict[Route, Need] = {
     ("GET", "/files/<file_id>"): _paths(READ),
     ("GET", "/files/<file_id>/chunks"): _paths(READ),
     ("GET", "/files/<file_id>/download"): _paths(READ),
+    ("GET", "/files/<file_id>/preview"): _paths(READ),
     ("DELETE", "/files/<file_id>"): _paths(DELETE),
     ("POST", "/files/<file_id>/delete"): _paths(DELETE),
     ("POST", "/files/<file_id>/restore"): _paths(WRITE),
@@ -76,6 +77,8 @@ NEEDS: dict[Route, Need] = {
     ("PUT", "/fs/<anypath:path>"): _paths(WRITE),
     ("GET", "/fs/<anypath:path>"): _paths(READ),
     ("DELETE", "/fs/<anypath:path>"): _paths(DELETE),
+    ("GET", "/archive"): _paths(READ),
+    ("POST", "/archive"): _paths(READ),
     # The right that the link is to give.
     ("POST", "/links"): _paths(READ, WRITE),
     ("POST", "/keys"): _cluster(ADMIN),
