@@ -168,7 +168,7 @@ TRIES: dict[tuple[str, str], Try] = {
     ("GET", "/metrics"): Try(one(READ, ADMIN), to("/metrics"), is_whole=True),
     ("GET", "/openapi.json"): Try(one(), to("/openapi.json")),
     ("GET", "/docs"): Try(one(), to("/docs")),
-    ("GET", "/static/<path:filename>"): Try(None, to("/static/page.css")),
+    ("GET", "/static/<path:filename>"): Try(None, to("/static/css/base.css")),
     ("GET", "/sign-in"): Try(None, to("/sign-in")),
     ("POST", "/sign-in"): Try(None, to("/sign-in", data={"key": OPERATOR_KEY}), 303),
     ("POST", "/sign-out"): Try(None, to("/sign-out"), 303),
