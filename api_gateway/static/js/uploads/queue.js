@@ -17,6 +17,8 @@ const DAY_MS = 86_400_000;
 export class Queue {
   /** @type {Upload[]} in the order given */
   uploads = [];
+  /** Bytes that this page sent in all; what the server held already is not among them. */
+  moved = 0;
   #memory;
   #events;
   #nextId = 1;
@@ -72,8 +74,9 @@ export class Queue {
     for (const upload of this.uploads.toReversed()) this.cancel(upload);
   }
 
-  clearFinished() {
-    this.uploads = this.uploads.filter((upload) => !upload.isFinished);
+  /** Take what is finished out of the list. @param {Upload|null} one only this one, if given */
+  clearFinished(one = null) {
+    this.uploads = this.uploads.filter((upload) => !upload.isFinished || (one !== null && upload !== one));
     this.#firstWaiting = 0;
     this.#events.onChange();
   }
@@ -149,7 +152,7 @@ export class Queue {
       const { fileId, path } = await this.#store(upload, signal);
       this.#finish(upload, fileId, path);
     } catch (error) {
-      if (!signal.aborted) await this.#explain(upload, error);
+      if (!signal.aborted) await this.#explain(upload, error, signal);
     } finally {
       upload.abort = null;
       upload.transfer = null;
@@ -181,12 +184,16 @@ export class Queue {
     return {
       onAddress: (url, expires) => {
         upload.url = url;
-        if (url === null || upload.size < SMALL_FILE_BYTES) this.#memory.drop(print);
+        // A small one is sent again sooner than its place is found.
+        if (upload.size < SMALL_FILE_BYTES) return;
+        if (url === null) this.#memory.drop(print);
         else this.#memory.keep(print, remembered(upload, expires));
       },
       onOffset: (bytes) => upload.startFrom(bytes),
       onProgress: (bytes) => {
-        upload.sent = Math.min(bytes, upload.size);
+        const sent = Math.min(bytes, upload.size);
+        this.moved += Math.max(0, sent - upload.sent);
+        upload.sent = sent;
         this.#events.onChange();
       },
       onRetry: (sentence, seconds) => {
@@ -207,16 +214,16 @@ export class Queue {
     this.#events.onStored(upload, fileId);
   }
 
-  async #explain(upload, error) {
+  async #explain(upload, error, signal) {
     if (!(error instanceof NameTaken)) {
       upload.become("failed", error.message);
-      this.#events.onFailed(upload);
-    } else if (await holdsSameBytes(upload.path, upload.file)) {
-      this.#finish(upload, null, upload.path);
-      upload.note = "It was stored already";
-    } else {
-      this.#settle(upload);
+      return this.#events.onFailed(upload);
     }
+    const isStored = await holdsSameBytes(upload.path, upload.file);
+    if (signal.aborted) return;
+    if (!isStored) return this.#settle(upload);
+    this.#finish(upload, null, upload.path);
+    upload.note = "It was stored already";
   }
 
   #settle(upload) {

@@ -5,10 +5,11 @@ const FOLLOWING = {
   sending: ["waiting", "retrying", "asking", "paused", "done", "failed", "cancelled"],
   retrying: ["sending", "waiting", "asking", "paused", "done", "failed", "cancelled"],
   asking: ["waiting", "done", "cancelled"],
-  paused: ["waiting", "cancelled"],
+  // The last answer may be on its way while it is stopped.
+  paused: ["waiting", "done", "cancelled"],
   failed: ["waiting", "cancelled"],
   done: [],
-  cancelled: [],
+  cancelled: ["done"],
 };
 const RUNNING = new Set(["sending", "retrying"]);
 const FINISHED = new Set(["done", "cancelled"]);

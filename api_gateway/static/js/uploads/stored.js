@@ -1,5 +1,6 @@
 /** What lies at a path already, and the own entries of folders. */
 
+import { fsPath } from "../common/api.js";
 import { ConnectionLost, send } from "./transport.js";
 import { SMALL_FILE_BYTES } from "./tus.js";
 import { Refused, verdict } from "./verdict.js";
@@ -13,7 +14,7 @@ import { Refused, verdict } from "./verdict.js";
 export async function holdsSameBytes(path, file) {
   if (file.size >= SMALL_FILE_BYTES || !globalThis.crypto?.subtle) return false;
   try {
-    const reply = await send("HEAD", addressOf(path));
+    const reply = await send("HEAD", fsPath(path));
     const checksum = reply.status === 200 ? reply.header("X-DFS-Checksum") : null;
     return checksum === `sha256=${await sha256(file)}`;
   } catch {
@@ -28,7 +29,7 @@ export async function holdsSameBytes(path, file) {
  */
 export async function storeFolder(path, signal) {
   const headers = { "If-None-Match": "*" };
-  const reply = await send("PUT", addressOf(path), { headers, signal }).catch((error) => {
+  const reply = await send("PUT", fsPath(path), { headers, signal }).catch((error) => {
     throw error instanceof ConnectionLost ? new Refused("The connection was lost.") : error;
   });
   if (reply.status >= 300 && reply.status !== 412) {
@@ -36,10 +37,6 @@ export async function storeFolder(path, signal) {
     throw error instanceof Refused ? error : new Refused(error.message);
   }
   return { fileId: null, path };
-}
-
-function addressOf(path) {
-  return `/fs/${path.split("/").map(encodeURIComponent).join("/")}`;
 }
 
 async function sha256(file) {
