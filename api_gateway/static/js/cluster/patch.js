@@ -32,8 +32,7 @@ export function patchChildren(parent, items, make, fill) {
   let place = parent.firstElementChild;
   for (const [key, item] of items) {
     const child = left.get(key) ?? make();
-    left.delete(key);
-    child.dataset.key = key;
+    if (!left.delete(key)) child.dataset.key = key;
     fill(child, item);
     if (child === place) place = place.nextElementSibling;
     else parent.insertBefore(child, place);

@@ -2,7 +2,7 @@
 
 import { byId } from "../common/dom.js";
 import { bytes, count, duration, rate } from "../common/format.js";
-import { patchRows, setBadge, setCells } from "./patch.js";
+import { patchRows, setBadge, setCells, setText } from "./patch.js";
 
 /** @param {any} cluster as /cluster says it */
 export function showWorkers({ workers, jobs }) {
@@ -64,7 +64,7 @@ function fill(row, worker, scrubbed) {
   const label = worker.is_draining ? "Take back" : "Drain";
   act.hidden = !worker.url;
   act.dataset.act = worker.is_draining ? "undrain" : "drain";
-  act.textContent = label;
+  setText(act, label);
   act.setAttribute("aria-label", `${label} ${name}`);
 }
 
