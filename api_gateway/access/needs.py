@@ -60,6 +60,7 @@ NEEDS: dict[Route, Need] = {
     ("GET", "/metrics"): Need(Scope.CLUSTER, (READ, ADMIN), is_audited=False),
     ("GET", "/static/<path:filename>"): _OPEN,
     ("GET", "/"): _paths(READ),
+    ("GET", "/trash"): _paths(READ),
     ("GET", "/sign-in"): _OPEN,
     ("POST", "/sign-in"): Need(Scope.OPEN),
     ("POST", "/sign-out"): Need(Scope.OPEN),

@@ -173,6 +173,7 @@ TRIES: dict[tuple[str, str], Try] = {
     ("POST", "/sign-in"): Try(None, to("/sign-in", data={"key": OPERATOR_KEY}), 303),
     ("POST", "/sign-out"): Try(None, to("/sign-out"), 303),
     ("GET", "/"): Try(one(READ), to(f"/?prefix={MINE}")),
+    ("GET", "/trash"): Try(one(READ), to("/trash")),
     ("GET", "/files"): Try(one(READ), to(f"/files?prefix={MINE}")),
     ("POST", "/files"): Try(one(WRITE), a_form, 201),
     ("GET", "/files/<file_id>"): Try(one(READ), to_file("")),
