@@ -31,6 +31,8 @@ from master_node.quotas.ledger import Ledger
 from master_node.store.base import ReadLevel
 from master_node.uploads import Uploads
 
+MAX_VERSION = 2**53
+
 
 @dataclass(frozen=True)
 class MasterServices:
@@ -130,7 +132,8 @@ def _add_file_routes(edge: Edge, services: MasterServices) -> None:
 
     @edge.route("GET", "/files/<file_id>")
     def find_file(call: Call, file_id: str) -> Answer:
-        return _located(services.catalog.find(file_id, _map_part(call), _level(call)))
+        version = call.number("version", 0, MAX_VERSION, minimum=1) or None
+        return _located(services.catalog.find(file_id, _map_part(call), _level(call), version))
 
     @edge.route("DELETE", "/files/<file_id>")
     def delete_file(call: Call, file_id: str) -> Answer:
