@@ -30,6 +30,11 @@ export class Interrupted {
     addEventListener("storage", () => this.refresh());
   }
 
+  /** The queue changed: what is shown may be among it. */
+  changed() {
+    if (!this.#notice.hidden) this.refresh();
+  }
+
   async refresh() {
     const entries = [...(await this.#unfinished()).values()];
     this.#notice.hidden = entries.length === 0;
@@ -41,12 +46,11 @@ export class Interrupted {
     byId("interrupted-list").replaceChildren(...lines.map((line) => element("li", {}, line)));
   }
 
-  /** Without those that this tab or another one is sending. */
+  /** Without those that this tab has in its queue, or another one is sending. */
   async #unfinished() {
-    const own = new Set(this.#queue.uploads.map((upload) => upload.url).filter(Boolean));
-    const busy = await held();
-    const all = [...this.#memory.all()];
-    return new Map(all.filter(([print, { url }]) => !own.has(url) && !busy.has(print)));
+    const taken = await held();
+    for (const { print } of this.#queue.uploads) taken.add(print);
+    return new Map([...this.#memory.all()].filter(([print]) => !taken.has(print)));
   }
 
   async #take(chosen, resume, onOthers) {
@@ -60,7 +64,6 @@ export class Interrupted {
     }
     if (found.length > 0) resume(found);
     if (others.length > 0) onOthers(others);
-    this.refresh();
   }
 
   async #forget() {

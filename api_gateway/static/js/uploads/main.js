@@ -17,7 +17,6 @@ const queue = new Queue(memory, {
   onStored: (upload, fileId) => {
     document.dispatchEvent(new CustomEvent("dfs:stored", { detail: { path: upload.path, file_id: fileId } }));
     reporter.stored(upload);
-    interrupted.refresh();
   },
   onFailed: (upload) => reporter.failed(upload),
   onQuestion: (upload) => questions.put(upload),
@@ -42,5 +41,5 @@ async function take(batches) {
 
 function add(entries, batch) {
   queue.add(entries, batch);
-  panel.refresh();
+  interrupted.changed();
 }

@@ -5,11 +5,11 @@ import { byId } from "../common/dom.js";
 import { count, duration, rate } from "../common/format.js";
 import { progress, Row, write } from "./row.js";
 import { SpeedMeter } from "./speed.js";
-import { countStates, shownOf } from "./window.js";
+import { shownOf, totalOf } from "./window.js";
 
 const REFRESH_MS = 250;
 const UNFINISHED = ["waiting", "sending", "retrying", "asking"];
-const LEFT = { waiting: "waiting", done: "stored", failed: "failed", paused: "paused", cancelled: "cancelled" };
+const LEFT = { open: "paused or failed", waiting: "waiting", finished: "finished" };
 
 export class Panel {
   #queue;
@@ -64,54 +64,56 @@ export class Panel {
 
   #update() {
     const { uploads } = this.#queue;
-    const counts = countStates(uploads);
     this.#section.hidden = uploads.length === 0;
+    for (const upload of uploads) if (upload.isRunning) upload.speed.note(upload.sent);
+    this.#speed.note(this.#queue.moved);
     this.#updateRows();
-    this.#updateTotal(uploads, counts);
-    const isAny = (...states) => states.some((state) => counts[state]);
-    this.#buttons.pause.hidden = !isAny("waiting", "sending", "retrying");
-    this.#buttons.resume.hidden = !isAny("paused", "failed");
-    write(this.#buttons.resume, counts.failed && !counts.paused ? "Retry failed" : "Resume all");
-    this.#buttons.cancel.hidden = !isAny("paused", "failed", ...UNFINISHED);
-    this.#buttons.clear.hidden = !isAny("done", "cancelled");
+    const total = totalOf(uploads);
+    this.#updateTotal(total);
+    this.#updateButtons((...states) => states.some((state) => total.counts[state]));
   }
 
-  #updateTotal(uploads, counts) {
-    let size = 0;
-    let sent = 0;
-    for (const upload of uploads) {
-      if (upload.state === "cancelled") continue;
-      size += upload.size;
-      sent += upload.sent;
-      if (upload.isRunning) upload.speed.note(upload.sent);
-    }
-    this.#speed.note(this.#queue.moved);
-    const isRunning = UNFINISHED.some((state) => counts[state]);
-    const percent = size > 0 ? Math.floor((100 * sent) / size) : 100;
-    const stored = `${(counts.done ?? 0).toLocaleString("en")} of ${count(uploads.length - (counts.cancelled ?? 0), "file")} stored`;
+  #updateTotal({ counts, size, sent }) {
+    const files = this.#queue.uploads.length - (counts.cancelled ?? 0);
     const left = counts.sending ? this.#speed.secondsLeft(size - sent) : null;
     const pace = left === null ? "" : `, ${rate(this.#speed.bytesPerSecond)}, ${duration(left)} left`;
-    write(this.#total, `${stored}. ${progress(sent, size)}${pace}`);
+    write(this.#total, `${counts.done ?? 0} of ${count(files, "file")} stored. ${progress(sent, size)}${pace}`);
+    const percent = size > 0 ? Math.floor((100 * sent) / size) : 100;
     this.#bar.value = percent;
     this.#bar.setAttribute("aria-valuetext", `${percent} %`);
-    this.#bar.hidden = !isRunning;
-    showInTitle(isRunning ? percent : null);
+    this.#bar.hidden = !this.isBusy;
+    showInTitle(this.isBusy ? percent : null);
+  }
+
+  #updateButtons(isAny) {
+    const { pause, resume, cancel, clear } = this.#buttons;
+    pause.hidden = !isAny("waiting", "sending", "retrying");
+    resume.hidden = !isAny("paused", "failed");
+    write(resume, isAny("paused") ? "Resume all" : "Retry failed");
+    cancel.hidden = !isAny("paused", "failed", ...UNFINISHED);
+    clear.hidden = !isAny("done", "cancelled");
   }
 
   #updateRows() {
     const { rows, left } = shownOf(this.#queue.uploads);
     const wanted = new Set(rows);
     for (const [upload, row] of this.#rows) if (!wanted.has(upload)) this.#drop(upload, row);
-    let before = null;
-    for (const upload of rows) {
+    rows.forEach((upload, index) => {
       const row = this.#rowOf(upload);
       row.update();
-      const place = before === null ? this.#list.firstElementChild : before.nextElementSibling;
-      if (place !== row.element) this.#list.insertBefore(row.element, place);
-      before = row.element;
-    }
-    const words = Object.entries(left).map(([state, number]) => `${number.toLocaleString("en")} ${LEFT[state] ?? state}`);
-    write(this.#more, words.length ? `And ${words.join(", ")}.` : "");
+      this.#place(row.element, index);
+    });
+    const words = Object.entries(left).filter(([, number]) => number > 0);
+    const text = words.map(([group, number]) => `${number.toLocaleString("en")} ${LEFT[group]}`).join(", ");
+    write(this.#more, text && `And ${text}.`);
+  }
+
+  /** An element that is moved loses the focus. */
+  #place(row, index) {
+    if (this.#list.children[index] === row) return;
+    const focused = row.contains(document.activeElement) ? document.activeElement : null;
+    this.#list.insertBefore(row, this.#list.children[index] ?? null);
+    focused?.focus();
   }
 
   #rowOf(upload) {

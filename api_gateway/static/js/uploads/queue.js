@@ -1,7 +1,6 @@
 /** Which upload goes when: in the order given, a few at a time. Knows neither the document nor the protocol. */
 
 import { exclusively } from "./locks.js";
-import { fingerprint } from "./memory.js";
 import { numbered } from "./naming.js";
 import { holdsSameBytes, storeFolder } from "./stored.js";
 import { mayFollow } from "./states.js";
@@ -41,7 +40,13 @@ export class Queue {
    * @param {import("./upload.js").Batch} batch
    */
   add(entries, batch) {
-    for (const entry of entries) this.uploads.push(new Upload(this.#nextId++, entry, batch));
+    const known = new Map(this.uploads.filter((one) => one.file && !one.isFinished).map((one) => [one.print, one]));
+    for (const entry of entries) {
+      const upload = new Upload(this.#nextId++, entry, batch);
+      const earlier = known.get(upload.print);
+      if (earlier === undefined) this.uploads.push(upload);
+      else this.#giveAgain(earlier, entry.file);
+    }
     this.#fill();
   }
 
@@ -93,6 +98,13 @@ export class Queue {
     this.#requeue(upload);
   }
 
+  /** The same file once more, in the same place: what stopped goes on. */
+  #giveAgain(upload, file) {
+    if (upload.state !== "paused" && upload.state !== "failed") return;
+    upload.file = file;
+    this.#requeue(upload);
+  }
+
   #requeue(upload) {
     upload.become("waiting");
     this.#firstWaiting = 0;
@@ -106,13 +118,12 @@ export class Queue {
   }
 
   #leaveOut(upload, note) {
-    const print = printOf(upload);
     this.#stop(upload, "cancelled", note);
-    this.#forget(upload, print);
+    this.#forget(upload);
   }
 
-  #forget(upload, print) {
-    if (print !== null) this.#memory.drop(print);
+  #forget(upload) {
+    this.#memory.drop(upload.print);
     if (upload.url !== null) terminate(upload.url);
     upload.url = null;
   }
@@ -158,36 +169,35 @@ export class Queue {
       upload.transfer = null;
     }
     // Its address may have come after it was given up.
-    if (upload.state === "cancelled" && upload.url !== null) this.#forget(upload, null);
+    if (upload.state === "cancelled" && upload.url !== null) this.#forget(upload);
   }
 
   #store(upload, signal) {
     if (upload.file === null) return storeFolder(upload.path, signal);
-    const print = printOf(upload);
-    return exclusively(print, () => {
-      this.#recall(upload, print);
+    return exclusively(upload.print, () => {
+      this.#recall(upload);
       const what = { file: upload.file, path: upload.path, mayReplace: upload.mayReplace, url: upload.url };
-      upload.transfer = new Transfer(what, this.#hooks(upload, print));
+      upload.transfer = new Transfer(what, this.#hooks(upload));
       return upload.transfer.run(signal);
     });
   }
 
   /** Goes on where an earlier visit to the page stopped. */
-  #recall(upload, print) {
-    const known = upload.url === null && this.#memory.find(print);
+  #recall(upload) {
+    const known = upload.url === null && this.#memory.find(upload.print);
     if (!known) return;
     upload.url = known.url;
     upload.path = known.path;
   }
 
-  #hooks(upload, print) {
+  #hooks(upload) {
     return {
       onAddress: (url, expires) => {
         upload.url = url;
         // A small one is sent again sooner than its place is found.
         if (upload.size < SMALL_FILE_BYTES) return;
-        if (url === null) this.#memory.drop(print);
-        else this.#memory.keep(print, remembered(upload, expires));
+        if (url === null) this.#memory.drop(upload.print);
+        else this.#memory.keep(upload.print, remembered(upload, expires));
       },
       onOffset: (bytes) => upload.startFrom(bytes),
       onProgress: (bytes) => {
@@ -205,12 +215,11 @@ export class Queue {
   }
 
   #finish(upload, fileId, path) {
-    const print = printOf(upload);
     upload.url = null;
     upload.path = path;
     upload.sent = upload.size;
     upload.become("done");
-    if (print !== null) this.#memory.drop(print);
+    this.#memory.drop(upload.print);
     this.#events.onStored(upload, fileId);
   }
 
@@ -228,7 +237,7 @@ export class Queue {
 
   #settle(upload) {
     // Nothing of it is kept at the server where the name was taken in the meantime.
-    this.#forget(upload, printOf(upload));
+    this.#forget(upload);
     upload.startFrom(0);
     upload.become("asking", "There is a file of this name");
     // Another name was asked for: the next one is tried without asking again.
@@ -236,11 +245,6 @@ export class Queue {
     if (choice !== null) this.answer(upload, choice);
     else this.#events.onQuestion(upload);
   }
-}
-
-/** Null for a folder, and for what is finished. */
-function printOf(upload) {
-  return upload.file && fingerprint(upload.wanted, upload.file);
 }
 
 function remembered(upload, expires) {

@@ -1,5 +1,6 @@
 /** One entry of the queue: what is to go where, how far it is, and in which state. Sends nothing itself. */
 
+import { fingerprint } from "./memory.js";
 import { SpeedMeter } from "./speed.js";
 import { follow, isFinished, isRunning } from "./states.js";
 
@@ -34,6 +35,8 @@ export class Upload {
     this.path = path;
     this.wanted = path;
     this.file = file;
+    /** Null for a folder. */
+    this.print = file && fingerprint(path, file);
     this.size = file?.size ?? 0;
     this.batch = batch;
   }

@@ -1,47 +1,47 @@
-/** Which of thousands of uploads are shown: those that a person may want to see or touch, in the queue's order. */
+/** Which of thousands of uploads are shown: first what is under way or wants a person, then what waits, then what is done. */
 
-const MOST_ROWS = 100;
-const ORDER = ["sending", "retrying", "asking", "failed", "paused", "waiting", "done", "cancelled"];
-// Of these the latest are shown, of all others the first.
-const LATEST_FIRST = new Set(["done", "cancelled"]);
+const MOST = { open: 60, waiting: 20, finished: 20 };
 
 /**
  * @param {import("./upload.js").Upload[]} uploads
- * @returns {{rows: import("./upload.js").Upload[], left: Object<string, number>}} left: how many of each state are not
- *   among the rows
+ * @returns {{rows: import("./upload.js").Upload[], left: {open: number, waiting: number, finished: number}}} left: how
+ *   many have no row
  */
 export function shownOf(uploads) {
-  if (uploads.length <= MOST_ROWS) return { rows: uploads, left: {} };
-  const counts = countStates(uploads);
-  const quotas = {};
-  let room = MOST_ROWS;
-  for (const state of ORDER) {
-    // Whatever else there is, the last few that were stored and the next few that wait are in sight.
-    const most = state === "failed" || state === "paused" ? Math.min(room, MOST_ROWS / 2) : room;
-    quotas[state] = Math.min(counts[state] ?? 0, most);
-    if (state === "waiting") quotas[state] = Math.min(quotas[state], Math.max(room - 10, 0));
-    room -= quotas[state];
+  const shown = { open: [], waiting: [], finished: [] };
+  const left = { open: 0, waiting: 0, finished: 0 };
+  for (const upload of uploads) {
+    const group = groupOf(upload);
+    if (shown[group].length < MOST[group]) shown[group].push(upload);
+    else left[group] += 1;
   }
-  return { rows: pick(uploads, counts, quotas), left: leftOf(counts, quotas) };
+  return { rows: [...shown.open, ...shown.waiting, ...latest(uploads, MOST.finished)], left };
 }
 
-/** @param {import("./upload.js").Upload[]} uploads @returns {Object<string, number>} how many are in each state */
-export function countStates(uploads) {
-  const counts = {};
-  for (const { state } of uploads) counts[state] = (counts[state] ?? 0) + 1;
-  return counts;
+function groupOf(upload) {
+  if (upload.isFinished) return "finished";
+  return upload.state === "waiting" ? "waiting" : "open";
 }
 
-function pick(uploads, counts, quotas) {
-  const passed = {};
-  return uploads.filter(({ state }) => {
-    const before = passed[state] ?? 0;
-    passed[state] = before + 1;
-    return LATEST_FIRST.has(state) ? before >= counts[state] - quotas[state] : before < quotas[state];
-  });
+function latest(uploads, most) {
+  const found = [];
+  for (let index = uploads.length - 1; index >= 0 && found.length < most; index -= 1) {
+    if (uploads[index].isFinished) found.push(uploads[index]);
+  }
+  return found;
 }
 
-function leftOf(counts, quotas) {
-  const left = Object.entries(counts).map(([state, number]) => [state, number - quotas[state]]);
-  return Object.fromEntries(left.filter(([, number]) => number > 0));
+/**
+ * @param {import("./upload.js").Upload[]} uploads
+ * @returns {{counts: Object<string, number>, size: number, sent: number}} counts: by state; bytes without what was cancelled
+ */
+export function totalOf(uploads) {
+  const total = { counts: {}, size: 0, sent: 0 };
+  for (const { state, size, sent } of uploads) {
+    total.counts[state] = (total.counts[state] ?? 0) + 1;
+    if (state === "cancelled") continue;
+    total.size += size;
+    total.sent += sent;
+  }
+  return total;
 }
