@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from common.clock import Clock
 from common.settings import ClusterSettings
 from master_node.drain import is_empty
 from master_node.election import Election
@@ -12,10 +13,13 @@ from master_node.job_board import JobBoard, progress_of
 from master_node.membership import ALIVE, DEAD, Membership, WorkerView
 from master_node.model import ABORTED, NEVER
 from master_node.obstacles import MOST_ARE_SILENT
-from master_node.store.base import MetadataStore
+from master_node.store.base import MetadataStore, Pending
 
 # Aborted uploads that are counted; they are collected within seconds, so there are rarely more.
 MAX_COUNTED = 1000
+# A sum over all that waits in the trash is made anew when it is so many times as old as it took to make: whoever
+# watches the cluster must not be what keeps it busy.
+_REST = 20
 
 
 class ClusterReport:
@@ -29,6 +33,7 @@ class ClusterReport:
         election: Election,
         jobs: JobBoard,
         settings: ClusterSettings,
+        clock: Clock,
     ) -> None:
         """worker_ids: those that config.json names now."""
         self._worker_ids = worker_ids
@@ -37,6 +42,9 @@ class ClusterReport:
         self._election = election
         self._jobs = jobs
         self._settings = settings
+        self._clock = clock
+        self._pending_bytes = Pending(0, 0)
+        self._pending_until = float("-inf")
 
     def to_json(self) -> dict[str, Any]:
         leadership = self._election.leadership()
@@ -103,12 +111,19 @@ class ClusterReport:
         }
 
     def _pending(self) -> dict[str, Any]:
-        pending = self._store.pending(self._election.clock_seconds())
+        pending = self._waiting()
         aborted = sum(upload.recorded_bytes for upload in self._store.find_idle_uploads(ABORTED, NEVER, MAX_COUNTED))
         return {
             "pending_free_bytes": pending.total_bytes + aborted,
             "due_free_bytes": pending.due_bytes + aborted,
         }
+
+    def _waiting(self) -> Pending:
+        began = self._clock.monotonic()
+        if began >= self._pending_until:
+            self._pending_bytes = self._store.pending(self._election.clock_seconds())
+            self._pending_until = began + _REST * (self._clock.monotonic() - began)
+        return self._pending_bytes
 
     def _drain(self, view: WorkerView, drain: Mapping[str, Any]) -> dict[str, Any]:
         """What is left is what the worker itself last counted on its disk."""

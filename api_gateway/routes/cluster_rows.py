@@ -190,4 +190,6 @@ def _owed_note(replication: Mapping[str, Any]) -> str:
 
 
 def _percent(share: float) -> str:
+    if 0 < share < 0.05:
+        return "under 0.1 %"
     return f"{share:.1f} %" if 0 < share < 9.95 else f"{share:.0f} %"

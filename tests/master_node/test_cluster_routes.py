@@ -20,10 +20,10 @@ from master_node.membership import Membership
 from master_node.model import JobRecord
 from master_node.report import ClusterReport
 from master_node.roster import Roster
-from master_node.store.base import MetadataStore
+from master_node.store.base import MetadataStore, Pending
 from tests.support.logs import recording_log
 from tests.support.masters import Master
-from tests.support.metadata import hex_id, make_chunk, make_heartbeat, make_upload
+from tests.support.metadata import CHUNK_SIZE, hex_id, make_chunk, make_heartbeat, make_upload
 from tests.support.rosters import make_roster
 from tests.support.signing import signed_open
 
@@ -39,7 +39,7 @@ class Routes:
         board = JobBoard(master.store, master.membership)
         membership: Membership = master.membership
         report = ClusterReport(
-            self.roster.worker_ids, master.store, membership, master.election, board, ClusterSettings()
+            self.roster.worker_ids, master.store, membership, master.election, board, ClusterSettings(), master.clock
         )
         runner = JobRunner([], master.store, master.election, master.clock, log, 1.0)
         services = ClusterServices(
@@ -189,6 +189,29 @@ def test_no_time_is_told_while_nothing_of_what_is_owed_can_be_made(
     master.configured = {"worker_1", "worker_2", "worker_3"}
     master.pass_time(10.0, ["worker_1"])
     assert "silent" in routes.call("GET", "/cluster")["replication"]["repair_blocked"]
+
+
+def test_what_takes_long_to_sum_up_is_summed_up_the_more_rarely(
+    master: Master, store: MetadataStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    routes, sum_up = Routes(master), store.pending
+
+    def sum_up_slowly(clock_seconds: float) -> Pending:
+        master.clock.advance(0.1)
+        return sum_up(clock_seconds)
+
+    def pending() -> int:
+        found: int = routes.call("GET", "/cluster")["replication"]["pending_free_bytes"]
+        return found
+
+    monkeypatch.setattr(store, "pending", sum_up_slowly)
+    assert pending() == 0
+    file = master.put("a", 2)
+    master.catalog.delete(file.file_id, is_permanent=False)
+    master.clock.advance(1.8)
+    assert pending() == 0
+    master.clock.advance(0.2)
+    assert pending() == CHUNK_SIZE + 1
 
 
 def test_a_check_can_be_asked_for_and_looked_at_at_any_master(

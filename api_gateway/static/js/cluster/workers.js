@@ -39,6 +39,7 @@ export function usedShare(worker) {
  * @returns {string}
  */
 export function percent(share) {
+  if (share > 0 && share < 0.05) return "under 0.1 %";
   return `${share.toFixed(share > 0 && share < 9.95 ? 1 : 0)} %`;
 }
 
