@@ -53,7 +53,8 @@ class Committed:
 @dataclass
 class _PendingChunk:
     index: int
-    buffer: bytearray
+    # None for the one chunk of an empty file.
+    buffer: bytearray | None
     size_bytes: int
     checksum: str
     write: ChunkWrite
@@ -185,8 +186,11 @@ class Upload:
         self._told_at = self._service.clock.monotonic()
 
     def finish(self) -> None:
-        """Wait until every byte is on a write quorum of disks; nothing is visible yet."""
-        if self._buffer is not None:
+        """Wait until every byte is on a write quorum of disks; nothing is visible yet.
+
+        A file without a byte has one empty chunk: docs/decisions/011-empty-files.md.
+        """
+        if self._buffer is not None or not self._next_index:
             self._send(self._buffer, is_last=True)
         while self._pending:
             self._reap()
@@ -273,10 +277,10 @@ class Upload:
             self._reap()
         return self._service.buffers.acquire()
 
-    def _send(self, buffer: bytearray, *, is_last: bool = False) -> None:
-        """Start to replicate the buffer that was being filled."""
+    def _send(self, buffer: bytearray | None, *, is_last: bool = False) -> None:
+        """Start to replicate the buffer that was being filled, or an empty chunk."""
         placement = self._next_placement()
-        view = memoryview(buffer)[: self._filled]
+        view = memoryview(b"" if buffer is None else buffer)[: self._filled]
         checksum = checksum_of(block_digests(view))
         name = chunk_id(self._upload_id, self._next_index)
         # First the step that leaves nobody with the buffer when it fails.
@@ -320,7 +324,8 @@ class Upload:
         """Give the buffer back once neither the hash nor a late replica is read from it."""
         if pending.hashed is not None:
             wait([pending.hashed])
-        pending.write.when_unused(lambda: self._service.buffers.release(pending.buffer))
+        if (buffer := pending.buffer) is not None:
+            pending.write.when_unused(lambda: self._service.buffers.release(buffer))
 
     def _describe_stored(self) -> list[StoredChunk]:
         return [chunk.describe() for chunk in self._stored]
@@ -330,4 +335,4 @@ def _first_place(expected_size: int | None, chunk_size: int) -> int:
     """How many chunks to place at once in the beginning: all of a small file, a few of one of unknown size."""
     if expected_size is None:
         return FIRST_PLACE
-    return min(MAX_PLACE, -(-expected_size // chunk_size))
+    return min(MAX_PLACE, max(1, -(-expected_size // chunk_size)))

@@ -48,7 +48,9 @@ def _check(upload: Upload, chunk: StoredChunk, expected_index: int, may_be_short
     if chunk.index >= upload.placed_count:
         raise InvalidRequest(f"chunk {chunk.index} was never placed")
     full = upload.chunk_size_bytes
-    if chunk.size_bytes != full and not (may_be_short and 0 < chunk.size_bytes < full):
+    # Only a file without a byte has an empty chunk.
+    shortest = 1 if chunk.index else 0
+    if chunk.size_bytes != full and not (may_be_short and shortest <= chunk.size_bytes < full):
         raise InvalidRequest(f"chunk {chunk.index} has {chunk.size_bytes} bytes instead of {full}")
     if len(chunk.replicas) < upload.write_quorum:
         raise InvalidRequest(f"chunk {chunk.index} has {len(chunk.replicas)} of {upload.write_quorum} replicas")
