@@ -9,7 +9,6 @@ from api_gateway.access.gate import Gate
 from api_gateway.access.key_cache import KeyCache
 from api_gateway.access.links import Links
 from api_gateway.access.sessions import Sessions
-from api_gateway.access.sign_ins import FailedSignIns
 from api_gateway.access.signing import Signer
 from api_gateway.admission import Admission, UploadLimits
 from api_gateway.app import create_app
@@ -27,6 +26,7 @@ from api_gateway.uploads import UploadService
 from common.auth import ClusterSecret
 from common.clock import Clock, SystemClock
 from common.config import Config
+from common.failed_sign_ins import FailedSignIns
 from common.http import HttpPool
 from common.logs import open_audit_log, open_log
 from common.master_client import MasterClient

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api_gateway.access.credentials import SESSION_COOKIE
+from api_gateway.access.credentials import SECURE_SESSION_COOKIE, SESSION_COOKIE
 from api_gateway.access.links import SIGNATURE
 from api_gateway.openapi import access, cluster, files
 from api_gateway.openapi.parts import HEADERS, HTML, HTML_PAGE, VARIABLES
@@ -46,7 +46,7 @@ _SECURITY = {
         "type": "apiKey",
         "in": "cookie",
         "name": SESSION_COOKIE,
-        "description": "Of a browser that signed in.",
+        "description": f"Of a browser that signed in; over TLS its name is {SECURE_SESSION_COOKIE}.",
     },
     "link": {"type": "apiKey", "in": "query", "name": SIGNATURE, "description": "Of a presigned link, for one file."},
 }
