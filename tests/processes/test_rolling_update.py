@@ -22,6 +22,7 @@ from tests.support.releases import PACKAGES, ROOT, NoLastRelease, last_release, 
 from tests.support.waiting import wait_until
 
 OTHER_NUMBER = "0.0.9"
+SIZES = (0, KIB, 71 * KIB, 141 * KIB)
 MASTERS = ("master_1", "master_2")
 WORKERS = ("worker_1", "worker_2", "worker_3")
 
@@ -106,6 +107,8 @@ def test_masters_and_workers_are_updated_one_by_one_and_no_request_fails(cluster
     assert _versions(cluster) == {VERSION}
     # The gateway has one address: its clients see its restart, and nothing else.
     cluster.update("gateway")
+    load.stored["empty at the end"] = b""
+    client.stored("empty at the end", b"")
     for path, content in load.stored.items():
         assert client.get(path).content == content
 
@@ -142,7 +145,7 @@ class _Load:
 
     def _run(self) -> None:
         while self._is_wanted:
-            path, content = f"load/{len(self.stored)}", some_bytes(KIB * (1 + 70 * (len(self.stored) % 3)), "load")
+            path, content = f"load/{len(self.stored)}", some_bytes(SIZES[len(self.stored) % len(SIZES)], "load")
             put = self._client.put(path, content)
             if put.status_code not in (200, 201):
                 self.failures.append(f"PUT {path}: {put.status_code} {put.text}")
