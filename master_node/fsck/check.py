@@ -2,7 +2,8 @@
 
 The cluster goes on while it runs: what looks wrong is looked at a second time, a second later, and counts only if it is
 still so (second_looks.py). The chunk records come first, in the order of their ids, and the workers are asked which
-files they have; after every MAX_VERSIONS versions, and at the end, all files (versions.py); at last the disks (disks.py).
+files they have; after every MAX_VERSIONS versions, and at the end, all files (versions.py); at last the disks
+(disks.py).
 
 Memory: one page, the differences of those that wait for their second look, and a sum for each of MAX_VERSIONS versions.
 A bigger cluster has its files read several times.
