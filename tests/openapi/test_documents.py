@@ -85,6 +85,17 @@ def test_a_service_serves_its_document(services: dict[str, Service], tmp_path: P
     assert answer.json == (with_rights(document) if kind == "gateway" else document)
 
 
+@pytest.mark.parametrize("kind", ["master", "worker"])
+def test_every_internal_route_refuses_who_does_not_know_the_secret(services: dict[str, Service], kind: str) -> None:
+    client = services[kind].app.test_client()
+    open_to_all = {"/health": 200, "/ready": 503, "/metrics": 401}
+    for operation in DESCRIPTIONS[kind].operations:
+        path = _RULE_VARIABLE.sub("1", operation.rule)
+        answer = client.open(path, method=operation.method, environ_overrides={"REMOTE_ADDR": "10.0.0.9"}, json={})
+        expected = open_to_all.get(operation.rule, 403)
+        assert (operation.rule, answer.status_code) == (operation.rule, expected), operation.method
+
+
 def test_the_gateway_says_which_right_each_operation_needs() -> None:
     document = with_rights(build_document(DESCRIPTIONS["gateway"]))
     assert [error.message for error in OpenAPIV31SpecValidator(document).iter_errors()] == []
