@@ -39,7 +39,7 @@ class HashTable:
         self._states: OrderedDict[str, HashState] = OrderedDict()
 
     def take(self, upload_id: str, offset: int) -> HashState:
-        """What is known of the bytes below `offset`, at worst nothing. It is the caller's until given back by `keep`."""
+        """What is known of the bytes below `offset`, at worst nothing; the caller's own until given back by `keep`."""
         with self._lock:
             state = self._states.pop(upload_id, None)
         if state is None or state.covered_bytes > offset:

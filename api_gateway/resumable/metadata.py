@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from api_gateway.receiving import choose_type
 from common.errors import InvalidPath, InvalidRequest
 from common.paths import check_path, is_folder
+from common.resumables import MAX_METADATA_BYTES
 
-MAX_METADATA_BYTES = 4096
 _KEY = re.compile(r"[\x21-\x2b\x2d-\x7e]+")
 
 
@@ -51,8 +51,6 @@ def read_destination(text: str, *, is_partial: bool = False) -> Destination:
 
 def parse_metadata(text: str) -> Mapping[str, bytes]:
     """The pairs of the header: a key, a blank and a value in base64, the latter two left out for an empty value."""
-    if len(text) > MAX_METADATA_BYTES:
-        raise InvalidRequest(f"Upload-Metadata must not be longer than {MAX_METADATA_BYTES} bytes")
     fields: dict[str, bytes] = {}
     for pair in text.split(",") if text.strip() else ():
         key, _, encoded = pair.strip(" \t").partition(" ")
@@ -63,6 +61,20 @@ def parse_metadata(text: str) -> Mapping[str, bytes]:
         except (binascii.Error, ValueError):
             raise InvalidRequest(f"the value of {key!r} in Upload-Metadata must be base64") from None
     return fields
+
+
+def remember(metadata: str, concatenation: str) -> str:
+    """What is kept with the upload: the headers Upload-Metadata and Upload-Concat as they came."""
+    text = f"{concatenation}\n{metadata}"
+    if len(text.encode()) > MAX_METADATA_BYTES:
+        raise InvalidRequest(f"Upload-Metadata and Upload-Concat have at most {MAX_METADATA_BYTES - 1} bytes together")
+    return text
+
+
+def recall(text: str) -> tuple[str, str]:
+    """The two again: Upload-Metadata, Upload-Concat."""
+    concatenation, _, metadata = text.partition("\n")
+    return metadata, concatenation
 
 
 def _text(fields: Mapping[str, bytes], name: str) -> str:

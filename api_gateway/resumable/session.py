@@ -10,6 +10,7 @@ Memory: one buffer being filled and one on its way to the workers.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from api_gateway.downloads import DownloadService
@@ -21,7 +22,7 @@ from api_gateway.resumable.stored import as_file
 from api_gateway.under_way import ChunkUnderWay, StoredWrite
 from api_gateway.uploads import FIRST_PIECE_BYTES, UploadService
 from common.bodies import ByteSource
-from common.checksums import block_digests, checksum_of
+from common.checksums import Buffer, block_digests, checksum_of
 from common.chunk_notes import ChunkNote, encode_header
 from common.errors import ChunkUnavailable, IncompleteBody, InternalError, TooLarge
 from common.records import Placement, StoredChunk, chunk_id
@@ -61,7 +62,9 @@ class Session:
         self._resumed = resumed
         self._expected = expected
         self._checked: ChecksumHasher | None = expected.new_hasher() if expected is not None else None
-        hashers: list[Hasher] = [one for one in (hash_state and hash_state.hasher, self._checked) if one is not None]
+        hashers: list[Hasher] = [hash_state.hasher] if hash_state is not None else []
+        if self._checked is not None:
+            hashers.append(self._checked)
         self._hash = OrderedHash(uploads.executor, _All(hashers)) if hashers else None
         self._chunk_size = opened.chunk_size
         self._placements: deque[Placement] = deque(opened.placements)
@@ -71,7 +74,9 @@ class Session:
         self._buffer: bytearray | None = None
         self._first = bytearray(FIRST_PIECE_BYTES)
         self._waiting = 0
-        self._offset = resumed.info.offset
+        # How many bytes have come, and whether all of them count.
+        self.offset = resumed.info.offset
+        self.is_recorded = False
         self._pending: ChunkUnderWay | None = None
         self._stored: list[StoredWrite] = []
         self._note = ChunkNote(
@@ -104,44 +109,45 @@ class Session:
         Where it breaks off, what came is stored and recorded, and IncompleteBody raised; with a checksum nothing is.
         Raises ChecksumMismatch, QuorumNotReached, ClusterFull, GatewayBusy, TooLarge, UploadTakenOver.
         """
-        begin, length = self._offset, self._resumed.info.length
+        begin, length = self.offset, self._resumed.info.length
         bounded = _Bounded(source, None if length is None else length - begin)
         try:
             while count := self._receive_piece(bounded):
-                self._offset += count
-                self._uploads.admission.check_size(self._offset)
-                if self._expected is not None and self._offset - begin > MAX_CHECKED_BYTES:
+                self.offset += count
+                self._uploads.admission.check_size(self.offset)
+                if self._expected is not None and self.offset - begin > MAX_CHECKED_BYTES:
                     raise TooLarge(f"a request with Upload-Checksum brings at most {MAX_CHECKED_BYTES} bytes")
                 if self._pending is not None and self._pending.write.is_over:
                     self._reap()
         except IncompleteBody:
             if self._expected is None:
-                self.record(self._finish(is_broken=True))
+                self.record(self._finish(is_broken=True).chunks)
             raise
         return self._finish(is_broken=False)
 
-    def record(self, received: Received) -> None:
-        """Make what was received count. The session is over afterwards."""
-        for start in range(0, len(received.chunks), RECORD_AT_ONCE):
-            self._record(received.chunks[start : start + RECORD_AT_ONCE], 0)
+    def record(self, chunks: Sequence[StoredChunk]) -> None:
+        """Make what was received count: all of `Received.chunks`, or all but the last, with which a file is sealed."""
+        for start in range(0, len(chunks), RECORD_AT_ONCE):
+            self._record(chunks[start : start + RECORD_AT_ONCE], 0)
+        self.is_recorded = True
 
     def _finish(self, *, is_broken: bool) -> Received:
         """Store what is left in the buffer; the checksum is right when this returns."""
         info = self._resumed.info
-        is_end = not is_broken and not info.is_partial and self._offset == info.length
+        is_end = not is_broken and not info.is_partial and self.offset == info.length
         if self._waiting:
             self._begin_chunk()
         if is_end and self._filled and self._buffer is None:
             # The file ends with a tail that was stored before: as the last chunk it is written again.
             self._begin_chunk()
         if self._buffer is not None and (is_end or self._filled > self._old_bytes):
-            self._send(is_end=is_end)
+            self._send(self._buffer, is_end=is_end)
         self._reap(is_last=True)
         if self._hash is not None:
             self._hash.finish()
         if self._expected is not None and self._checked is not None:
             self._expected.require(self._checked.digest())
-        return Received(self._offset, self._index, tuple(self._describe_stored()))
+        return Received(self.offset, self._index, tuple(self._describe_stored()))
 
     def _receive_piece(self, source: ByteSource) -> int:
         """Read once; returns how many bytes came. A full buffer is sent when there is more to come."""
@@ -154,7 +160,7 @@ class Session:
             room = min(room, self._chunk_size - self._filled)
         count = source.fill(self._first, self._waiting, room)
         if count and self._buffer is not None:
-            self._send(is_end=False)
+            self._send(self._buffer, is_end=False)
         self._waiting += count
         if self._waiting and (not count or self._waiting == room):
             self._begin_chunk()
@@ -183,26 +189,25 @@ class Session:
             self._reap()
         return self._uploads.buffers.acquire()
 
-    def _send(self, *, is_end: bool) -> None:
+    def _send(self, buffer: bytearray, *, is_end: bool) -> None:
         """Start to replicate the buffer that was being filled, once the chunk before it is stored."""
-        assert self._buffer is not None
         self._reap()
         opened, attempt = self._resumed.opened, self._resumed.attempt
         placement = self._next_placement()
-        view = memoryview(self._buffer)[: self._filled]
+        view = memoryview(buffer)[: self._filled]
         checksum = checksum_of(block_digests(view))
         name = chunk_id(opened.upload_id, self._index, attempt)
         hashed = self._hash.add(view[self._old_bytes :]) if self._hash is not None else None
         write = self._uploads.replicator.start(
             placement, name, view, checksum, opened.replication_factor, opened.write_quorum, self._write_note(is_end)
         )
-        self._pending = ChunkUnderWay(self._index, self._buffer, self._filled, checksum, write, hashed, attempt)
+        self._pending = ChunkUnderWay(self._index, buffer, self._filled, checksum, write, hashed, attempt)
         self._buffer = None
         self._index += 1
         self._filled = self._old_bytes = 0
 
     def _write_note(self, is_end: bool) -> str:
-        note = self._note.last(self._index + 1, self._offset) if is_end else self._note
+        note = self._note.last(self._index + 1, self.offset) if is_end else self._note
         return encode_header(note.encode())
 
     def _next_placement(self) -> Placement:
@@ -232,7 +237,7 @@ class Session:
         info = self._resumed.info
         return not info.is_partial and chunk.index * self._chunk_size + chunk.size_bytes == info.length
 
-    def _record(self, chunks: tuple[StoredChunk, ...] | list[StoredChunk], place: int) -> None:
+    def _record(self, chunks: Sequence[StoredChunk], place: int) -> None:
         opened, attempt = self._resumed.opened, self._resumed.attempt
         place_from = self._index + len(self._placements)
         answer = self._uploads.masters.record_chunks(opened.upload_id, chunks, place_from, place, attempt)
@@ -267,6 +272,6 @@ class _All:
     def __init__(self, hashers: list[Hasher]) -> None:
         self._hashers = hashers
 
-    def update(self, view: memoryview) -> None:
+    def update(self, view: Buffer, /) -> None:
         for hasher in self._hashers:
             hasher.update(view)

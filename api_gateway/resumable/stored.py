@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Generator
 
 from api_gateway.downloads import DownloadService
 from common.checksums import Buffer
+from common.errors import ChunkUnavailable
 from common.master_client import Located
 from common.ranges import ByteRange
 from common.records import Checksum, FileInfo
@@ -31,9 +33,16 @@ def as_file(info: ResumableInfo) -> FileInfo:
     )
 
 
-def read_back(
-    downloads: DownloadService, info: ResumableInfo, start: int, stop: int
-) -> Generator[Buffer, None, None]:
+def read_back(downloads: DownloadService, info: ResumableInfo, start: int, stop: int) -> Generator[Buffer, None, None]:
     """The recorded bytes from `start` to `stop`, verified; see `DownloadService.stream`. To be closed."""
-    if start < stop:
-        yield from downloads.stream(Located(as_file(info), ()), ByteRange(start, stop))
+    if start == stop:
+        return
+    with contextlib.closing(downloads.stream(Located(as_file(info), ()), ByteRange(start, stop))) as pieces:
+        for piece in pieces:
+            # A record that is older than the offset would name a shorter chunk.
+            if start // info.chunk_size != (start + len(piece) - 1) // info.chunk_size:
+                raise ChunkUnavailable("the map of the upload does not fit its offset")
+            start += len(piece)
+            yield piece
+    if start != stop:
+        raise ChunkUnavailable("the map of the upload does not fit its offset")
