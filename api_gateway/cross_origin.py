@@ -68,7 +68,7 @@ class CrossOrigin:
             if origin is None or not self._is_ours(environ["PATH_INFO"]) or not self._knows(origin):
                 return app(environ, start_response)
             if environ["REQUEST_METHOD"] == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ:
-                start_response("204 No Content", _preflight(origin))
+                start_response("200 OK", _preflight(origin))
                 return ()
 
             def start(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
@@ -98,4 +98,5 @@ def _preflight(origin: str) -> list[tuple[str, str]]:
         ("Access-Control-Allow-Methods", _METHODS),
         ("Access-Control-Allow-Headers", _SENT),
         ("Access-Control-Max-Age", _MAX_AGE_SECONDS),
+        ("Content-Length", "0"),
     ]

@@ -21,11 +21,19 @@ class Tus:
         self.ring = ring
         self.key = key
 
-    def ask(self, method: str, target: str, headers: dict[str, str] | None = None, **options: Any) -> TestResponse:
+    def ask(
+        self,
+        method: str,
+        target: str,
+        headers: dict[str, str] | None = None,
+        *,
+        environ: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> TestResponse:
+        """environ: what the request has besides, as WSGI has it."""
         fields = {**VERSION, "Authorization": f"Bearer {self.key}", **(headers or {})}
-        return self.ring.client.open(
-            target, method=method, headers=fields, environ_overrides={"REMOTE_ADDR": REMOTE}, **options
-        )
+        overrides = {"REMOTE_ADDR": REMOTE, **(environ or {})}
+        return self.ring.client.open(target, method=method, headers=fields, environ_overrides=overrides, **options)
 
     def create(self, length: int | None, headers: dict[str, str] | None = None, **metadata: str) -> TestResponse:
         """length: None for one that is said later."""
@@ -69,19 +77,16 @@ class HeldBody:
     def __init__(self, first: bytes, rest: bytes = b"") -> None:
         self.is_waiting = threading.Event()
         self._first, self._rest = first, rest
+        self._length = len(first) + len(rest)
         self._go_on = threading.Event()
-
-    @property
-    def length(self) -> int:
-        """As the client announces it."""
-        return len(self._first) + len(self._rest)
 
     def go_on(self) -> None:
         self._go_on.set()
 
-    def cut(self) -> None:
+    def cut(self) -> HeldBody:
         self._rest = b""
         self._go_on.set()
+        return self
 
     def read(self, size: int) -> bytes:
         if not self._first:
@@ -91,6 +96,7 @@ class HeldBody:
         piece, self._first = self._first[:size], self._first[size:]
         return piece
 
-    def options(self) -> dict[str, Any]:
-        """How the test client sends it."""
-        return {"input_stream": self, "content_length": self.length}
+    def environ(self, *, is_announced: bool = True) -> dict[str, Any]:
+        """Of a request that brings it; with its length, or in chunks."""
+        length = {"CONTENT_LENGTH": str(self._length)} if is_announced else {"HTTP_TRANSFER_ENCODING": "chunked"}
+        return {"wsgi.input": self, **length}
