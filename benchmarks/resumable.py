@@ -25,7 +25,7 @@ from tusclient.exceptions import TusCommunicationError, TusUploadFailed
 
 from benchmarks.homes import Ports, make_home, scratch_folder
 from common.environment import environment_without_settings
-from common.launcher import Cluster, kill_node
+from common.launcher import Cluster, LaunchError, RunningNode, kill_node
 
 MIB = 1024 * 1024
 GATEWAY = "gateway"
@@ -66,7 +66,7 @@ class Killer:
         """Returns once the new one answers."""
         if self._thread is not None:
             self._thread.join()
-        url = self._cluster.start_node(GATEWAY).url
+        url = self._start().url
         give_up_at = time.monotonic() + READY_SECONDS
         while time.monotonic() < give_up_at:
             try:
@@ -75,6 +75,17 @@ class Killer:
             except requests.RequestException:
                 time.sleep(0.02)
         raise SystemExit("the gateway does not come back")
+
+    def _start(self) -> RunningNode:
+        """The killed node's other processes may hold its port for a moment more."""
+        give_up_at = time.monotonic() + READY_SECONDS
+        while True:
+            try:
+                return self._cluster.start_node(GATEWAY)
+            except LaunchError:
+                if time.monotonic() >= give_up_at:
+                    raise
+                time.sleep(0.02)
 
 
 def upload(uploader: Any, killer: Killer, size: int, kills: int) -> Outcome:
