@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from common.checksums import Buffer
-from common.errors import ChecksumMismatch, InvalidRequest
+from common.errors import ChecksumMismatch, InvalidRequest, TooLarge
 from common.settings import MIB
 
 # What a request with a checksum has stored is recorded only at its end; the list of its chunks is kept until then.
@@ -63,6 +63,12 @@ class ExpectedChecksum:
         """Raise ChecksumMismatch for any other."""
         if digest != self.digest:
             raise ChecksumMismatch(f"the bytes do not have the {self.algorithm} of Upload-Checksum; nothing is kept")
+
+
+def require_checkable(size_bytes: int) -> None:
+    """Raise TooLarge for a request that brings more than can be checked before it counts."""
+    if size_bytes > MAX_CHECKED_BYTES:
+        raise TooLarge(f"a request with Upload-Checksum brings at most {MAX_CHECKED_BYTES} bytes")
 
 
 def parse_checksum(text: str) -> ExpectedChecksum:

@@ -14,7 +14,7 @@ from api_gateway import file_hash
 from api_gateway.admission import Admission, UploadLimits
 from api_gateway.downloads import DownloadService
 from api_gateway.redundancy import AS_CONFIGURED, Redundancy
-from api_gateway.resumable.checksums import ExpectedChecksum
+from api_gateway.resumable.checksums import ExpectedChecksum, require_checkable
 from api_gateway.resumable.concatenation import PartialsSource, require_finished
 from api_gateway.resumable.hashes import HashState, HashTable
 from api_gateway.resumable.metadata import Destination, read_destination, recall, remember
@@ -129,6 +129,8 @@ class ResumableService:
         """
         if not is_version_id(upload_id):
             raise UploadUnknown("an upload's id is 32 hexadecimal digits")
+        if addition.checksum is not None and expected_bytes is not None:
+            require_checkable(expected_bytes)
         place = self._places(addition.offset, expected_bytes)
         with self._uploads.admission.admitted(), _gone():
             try:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from api_gateway.downloads import DownloadService
 from api_gateway.file_hash import Hasher, OrderedHash
-from api_gateway.resumable.checksums import MAX_CHECKED_BYTES, ExpectedChecksum
+from api_gateway.resumable.checksums import ExpectedChecksum, require_checkable
 from api_gateway.resumable.checksums import Hasher as ChecksumHasher
 from api_gateway.resumable.hashes import HashState
 from api_gateway.resumable.stored import as_file
@@ -115,8 +115,8 @@ class Session:
             while count := self._receive_piece(bounded):
                 self.offset += count
                 self._uploads.admission.check_size(self.offset)
-                if self._expected is not None and self.offset - begin > MAX_CHECKED_BYTES:
-                    raise TooLarge(f"a request with Upload-Checksum brings at most {MAX_CHECKED_BYTES} bytes")
+                if self._expected is not None:
+                    require_checkable(self.offset - begin)
                 if self._pending is not None and self._pending.write.is_over:
                     self._reap()
         except IncompleteBody:

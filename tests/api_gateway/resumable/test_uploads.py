@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.client import some_bytes
-from tests.support.ring import SmallRing, make_key, small_ring
+from tests.support.ring import WORKER, SmallRing, make_key, small_ring
 from tests.support.tus import MEDIA_TYPE, HeldBody, Tus, encode_metadata
 from tests.support.waiting import InBackground, wait_until
 
@@ -282,6 +282,12 @@ def test_nothing_counts_of_a_checked_body_that_breaks_off(tus: Tus) -> None:
     assert tus.content("checked and cut") == content
 
 
+def test_more_than_can_be_checked_before_it_counts_is_refused_before_it_comes(tus: Tus) -> None:
+    url = tus.begin(None, "checked and huge")
+    announced = {**HeldBody(b"").cut().environ(), "CONTENT_LENGTH": str(2**30 + 1)}
+    assert tus.append(url, 0, None, sha1(b""), environ=announced).status_code == 413
+
+
 def test_an_algorithm_that_is_not_offered_is_refused(tus: Tus) -> None:
     url = tus.begin(1, "unknown algorithm")
     assert tus.append(url, 0, b"x", {"Upload-Checksum": "sha512 eA=="}).status_code == 400
@@ -359,6 +365,18 @@ def test_no_buffer_stays_behind(ring: SmallRing) -> None:
     metrics = ring.client.get("/metrics", headers={"Authorization": f"Bearer {Tus(ring).key}"}).text
     assert "\ndfs_gateway_buffers_in_use 0.0" in metrics
     assert "\ndfs_gateway_uploads_open 0.0" in metrics
+
+
+def test_an_upload_without_progress_expires(tmp_path_factory: pytest.TempPathFactory) -> None:
+    idle = {"resumable_idle_seconds": 1}
+    with small_ring(tmp_path_factory.mktemp("expiring"), master=idle) as ring:
+        tus = Tus(ring)
+        url = tus.begin(2 * CHUNK, "expiring")
+        assert tus.append(url, 0, bytes(CHUNK + 1)).status_code == 204
+        wait_until(lambda: tus.ask("HEAD", url).status_code in (404, 410), "the upload has expired")
+        assert tus.append(url, CHUNK + 1, b"x").status_code in (404, 410)
+        folder = ring.config.data_dir(WORKER) / "chunks"
+        wait_until(lambda: not list(folder.glob("*/*")), "its bytes are freed")
 
 
 # --- who may ---
