@@ -75,6 +75,12 @@ NEEDS: dict[Route, Need] = {
     ("PUT", "/fs/<anypath:path>"): _paths(WRITE),
     ("GET", "/fs/<anypath:path>"): _paths(READ),
     ("DELETE", "/fs/<anypath:path>"): _paths(DELETE),
+    # Whoever may write a path may also give up what is on its way there.
+    ("POST", "/uploads"): _paths(WRITE),
+    ("GET", "/uploads/<upload_id>"): _paths(WRITE),
+    ("PATCH", "/uploads/<upload_id>"): _paths(WRITE),
+    ("DELETE", "/uploads/<upload_id>"): _paths(WRITE),
+    ("POST", "/uploads/<upload_id>"): _paths(WRITE),
     # The right that the link is to give.
     ("POST", "/links"): _paths(READ, WRITE),
     ("POST", "/keys"): _cluster(ADMIN),

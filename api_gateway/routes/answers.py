@@ -13,6 +13,7 @@ from api_gateway.conditions import decide, last_modified
 from api_gateway.disposition import attachment
 from api_gateway.downloads import DownloadService
 from api_gateway.redundancy import READ_LEVEL_HEADER
+from api_gateway.resumable.service import ResumableService
 from api_gateway.uploads import Committed, UploadService
 from common.calls import Answer, Call, Started, json_answer
 from common.clock import Clock
@@ -50,6 +51,8 @@ class GatewayServices:
     downloads: DownloadService
     clock: Clock
     max_files_per_request: int
+    resumables: ResumableService
+    max_file_bytes: int
 
 
 def file_answer(file: FileInfo, status: int = 200) -> Answer:
