@@ -107,6 +107,10 @@ class DownloadService:
             return
         yield from self._stream_many(located.file, itertools.chain((span, following), spans))
 
+    def read_chunk(self, file: FileInfo, location: ChunkLocation, buffer: bytearray) -> None:
+        """Put a whole chunk, verified, at the beginning of the buffer. Raises as `stream` does."""
+        self._fetch(file, _Span(location, 0, location.size_bytes), buffer, Abort())
+
     def _stream_one(self, file: FileInfo, span: _Span) -> Iterator[Buffer]:
         """What lies in one chunk: with nothing to fetch ahead, this thread does it all."""
         length = span.blocks_stop - span.blocks_start
@@ -127,7 +131,7 @@ class DownloadService:
 
     def _small_chunk(self, file: FileInfo, location: ChunkLocation) -> bytes:
         """A whole chunk, from memory where it was read before."""
-        name = chunk_id(file.version_id, location.index)
+        name = chunk_id(file.version_id, location.index, location.attempt)
         kept = self._small_chunks.get(name)
         if kept is None:
             buffer = bytearray(location.size_bytes)
@@ -210,7 +214,7 @@ class DownloadService:
     def _fetch_from(
         self, file: FileInfo, span: _Span, location: ChunkLocation, buffer: bytearray, call: Abort
     ) -> _Outcome:
-        name = chunk_id(file.version_id, location.index)
+        name = chunk_id(file.version_id, location.index, location.attempt)
         outcome = _Outcome.LOST
         view = memoryview(buffer)[: span.blocks_stop - span.blocks_start]
         for target in self._avoidance.order(location.replicas):

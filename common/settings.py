@@ -189,6 +189,11 @@ class GatewaySettings:
     failed_sign_ins_per_minute: int = setting(
         30, "wrong keys that one address may show before it is answered 429", minimum=1, maximum=1000000
     )
+    cors_origins: str = setting(
+        "",
+        "other origins whose pages may use /uploads with an API key, such as https://app.example, separated by commas;"
+        " *: any",
+    )
     audit_reads: bool = setting(True, "whether audit.log has reads, too, and not only changes and refusals")
 
 
@@ -228,6 +233,11 @@ class MasterSettings:
     )
     upload_idle_seconds: float = setting(
         3600.0, "an open upload without progress for this long is collected", minimum=1.0
+    )
+    resumable_idle_seconds: float = setting(
+        86400.0,
+        "a resumable upload without progress for this long is collected, and one that is done is forgotten",
+        minimum=1.0,
     )
     max_versions: int = setting(
         100, "old versions kept per file; older ones are freed before their time", minimum=1, maximum=1000

@@ -127,7 +127,7 @@ class ClusterReport:
 
     def _drain(self, view: WorkerView, drain: Mapping[str, Any]) -> dict[str, Any]:
         """What is left is what the worker itself last counted on its disk."""
-        is_complete = is_empty(self._store, view.worker_id)
+        is_complete = is_empty(self._store, view.worker_id, self._election.clock_seconds())
         said = drain.get("workers", {}).get(view.worker_id, {})
         return {
             "chunks_left": view.record.heartbeat.chunk_count,

@@ -56,9 +56,9 @@ def test_every_route_is_described_and_nothing_else(services: dict[str, Service],
         for method in rule.methods or ()
     }
     described = {(one.method, _without_names(one.rule)) for one in DESCRIPTIONS[kind].operations}
-    # Flask answers both of them wherever it can: HEAD is described where it is of use, OPTIONS in the text.
+    # Flask answers both of them wherever it can: they are described where they are of use, and in the text.
     assert {route for route in routes if route[0] not in ("HEAD", "OPTIONS")} == described - {
-        route for route in described if route[0] == "HEAD"
+        route for route in described if route[0] in ("HEAD", "OPTIONS")
     }
     assert described <= routes
 
@@ -83,6 +83,17 @@ def test_a_service_serves_its_document(services: dict[str, Service], tmp_path: P
     answer = signed_open(services[kind].app.test_client(), DOCUMENT_PATH, secret=secret, headers=AS_OPERATOR)
     document = build_document(DESCRIPTIONS[kind])
     assert answer.json == (with_rights(document) if kind == "gateway" else document)
+
+
+@pytest.mark.parametrize("kind", ["master", "worker"])
+def test_every_internal_route_refuses_who_does_not_know_the_secret(services: dict[str, Service], kind: str) -> None:
+    client = services[kind].app.test_client()
+    open_to_all = {"/health": 200, "/ready": 503, "/metrics": 401}
+    for operation in DESCRIPTIONS[kind].operations:
+        path = _RULE_VARIABLE.sub("1", operation.rule)
+        answer = client.open(path, method=operation.method, environ_overrides={"REMOTE_ADDR": "10.0.0.9"}, json={})
+        expected = open_to_all.get(operation.rule, 403)
+        assert (operation.rule, answer.status_code) == (operation.rule, expected), operation.method
 
 
 def test_the_gateway_says_which_right_each_operation_needs() -> None:
