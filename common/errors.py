@@ -12,6 +12,7 @@ DFSError
     FileDeleted 410
     PreconditionFailed 412
     TooLarge 413                LargerThanQuota
+    NoPreview 415
     RangeNotSatisfiable 416
     ChunkCorrupt 422
     UploadTakenOver 423
@@ -193,6 +194,10 @@ class TooLarge(DFSError):
 
 class LargerThanQuota(TooLarge):
     code, title = "larger_than_quota", "The file alone is larger than a quota allows"
+
+
+class NoPreview(DFSError):
+    status, code, title = 415, "no_preview", "Files of this kind cannot be shown"
 
 
 class RangeNotSatisfiable(DFSError):

@@ -60,6 +60,7 @@ NEEDS: dict[Route, Need] = {
     ("GET", "/metrics"): Need(Scope.CLUSTER, (READ, ADMIN), is_audited=False),
     ("GET", "/static/<path:filename>"): _OPEN,
     ("GET", "/"): _paths(READ),
+    ("GET", "/trash"): _paths(READ),
     ("GET", "/sign-in"): _OPEN,
     ("POST", "/sign-in"): Need(Scope.OPEN),
     ("POST", "/sign-out"): Need(Scope.OPEN),
@@ -68,6 +69,7 @@ NEEDS: dict[Route, Need] = {
     ("GET", "/files/<file_id>"): _paths(READ),
     ("GET", "/files/<file_id>/chunks"): _paths(READ),
     ("GET", "/files/<file_id>/download"): _paths(READ),
+    ("GET", "/files/<file_id>/preview"): _paths(READ),
     ("DELETE", "/files/<file_id>"): _paths(DELETE),
     ("POST", "/files/<file_id>/delete"): _paths(DELETE),
     ("POST", "/files/<file_id>/restore"): _paths(WRITE),
@@ -75,6 +77,9 @@ NEEDS: dict[Route, Need] = {
     ("PUT", "/fs/<anypath:path>"): _paths(WRITE),
     ("GET", "/fs/<anypath:path>"): _paths(READ),
     ("DELETE", "/fs/<anypath:path>"): _paths(DELETE),
+    ("POST", "/trash/empty"): _paths(DELETE),
+    ("GET", "/archive"): _paths(READ),
+    ("POST", "/archive"): _paths(READ),
     # The right that the link is to give.
     ("POST", "/links"): _paths(READ, WRITE),
     ("POST", "/keys"): _cluster(ADMIN),
@@ -85,6 +90,7 @@ NEEDS: dict[Route, Need] = {
     ("DELETE", "/quotas"): _cluster(ADMIN),
     # How the cluster is tells nothing of any file; still it is not for a key that is to see one folder.
     ("GET", "/cluster"): _cluster(READ, ADMIN),
+    ("GET", "/cluster-view"): _cluster(READ, ADMIN),
     ("GET", "/cluster/jobs"): _cluster(READ, ADMIN),
     ("POST", "/cluster/workers/<worker_id>/drain"): _cluster(ADMIN),
     ("POST", "/cluster/workers/<worker_id>/undrain"): _cluster(ADMIN),

@@ -18,7 +18,7 @@ from tests.support.resumable_races import World, run_schedule
 
 SCHEDULES = 200
 BATCHES = 2
-# Schedules that go wrong where a late record is not made to read the upload last, or the tail not fenced before freeing.
+# Schedules that go wrong where a late record does not read the upload last, or a tail is not fenced before freeing.
 SEEDS = (276, 721)
 Run = Callable[[int], World]
 

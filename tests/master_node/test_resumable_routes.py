@@ -23,6 +23,7 @@ from master_node.job_board import JobBoard
 from master_node.jobs import JobRunner
 from master_node.keys import Keys
 from master_node.report import ClusterReport
+from master_node.trash import Trash
 from tests.support.environment import SECRET
 from tests.support.logs import recording_log
 from tests.support.masters import WORKERS, Master
@@ -39,8 +40,9 @@ def masters(master: Master) -> Iterator[MasterClient]:
     log, _ = recording_log()
     roster, board = make_roster(), JobBoard(master.store, master.membership)
     report = ClusterReport(
-        roster.worker_ids, master.store, master.membership, master.election, board, ClusterSettings()
+        roster.worker_ids, master.store, master.membership, master.election, board, ClusterSettings(), master.clock
     )
+    trash = Trash(master.store, master.election, master.ledger, master.clock)
     runner = JobRunner([], master.store, master.election, master.clock, log, 1.0)
     bad_replicas = BadReplicas(master.store, log)
     services = MasterServices(
@@ -49,12 +51,14 @@ def masters(master: Master) -> Iterator[MasterClient]:
         resumables=master.resumables,
         catalog=master.catalog,
         ledger=master.ledger,
+        trash=trash,
         cluster=ClusterServices(roster, master.membership, bad_replicas, master.election, runner, board, report),
         keys=Keys(master.store, master.clock),
     )
     pool = HttpPool(ClusterSecret(SECRET))
     server = OwnServer(create_app("master_1", services, ClusterSecret(SECRET), log), max_connections=16)
-    with contextlib.closing(server), contextlib.closing(pool):
+    with contextlib.closing(server), contextlib.closing(pool), contextlib.ExitStack() as stack:
+        stack.callback(trash.stop)
         url = f"http://127.0.0.1:{server.address[1]}"
         yield MasterClient(pool, [url], SystemClock(), timeout_seconds=10.0, deadline_seconds=10.0)
 
