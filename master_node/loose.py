@@ -2,7 +2,7 @@
 
 A chunk that a record names is never freed, whatever the upload's document says, and the record is looked at right
 before. It stays so: whoever may yet write a record for an earlier attempt cannot write over that of the short chunk at
-the end, for its revision is raised first (recording.py), and anywhere else it would name what nobody counts.
+the end, for its revision was raised before the look (recording.py); anywhere else it would name what nobody counts.
 """
 
 from __future__ import annotations
@@ -71,7 +71,9 @@ class LooseChunks:
         return self._free(upload, (*resumable.loose, *((tail,) if resumable.tail_attempt else ())), epoch)[0]
 
     def _fence_tail(self, upload: Upload) -> bool:
-        """Raise the revision of the short chunk's record, as every attempt does, in case the last one died before."""
+        """Raise the revision of the short chunk's record, so that nobody who read it for an earlier attempt can write
+        over it any more. False where another has just changed it.
+        """
         if not upload.tail_bytes:
             return True
         tails = self._store.list_chunks(upload.upload_id, upload.recorded_count, 1)

@@ -106,13 +106,14 @@ class Master:
         self.uploads = Uploads(store, self.membership, self.election, CLUSTER, clock, rng, lambda: self.configured)
         self.committer = Committer(store, self.election, settings, clock)
         self.catalog = Catalog(store, self.membership, self.election, settings, clock, rng)
+        self.ledger = Ledger(store, self.election, clock)
         self.resumables = Resumables(
             store,
             self.election,
             settings,
             self.uploads,
             self.committer,
-            Ledger(store, self.election, clock),
+            self.ledger,
             self.catalog.locate,
         )
         self.garbage = GarbageCollector(

@@ -131,6 +131,8 @@ class World:
         self._leader = self._master(store, None)
         self.upload_id = self._leader.uploads.open(P, 3, 0, resumable=NewResumable()).upload_id
         self.witness = Witness(store, self.hosts, self.upload_id)
+        if self._rng.random() < 0.7:
+            _Session(self, self._noted_leader(), None, self._rng).go_on(0, is_last=False)
 
     def add_actors(self) -> None:
         jobs = ["send"] * self._rng.choice((2, 3, 3, 4))
@@ -176,7 +178,7 @@ class World:
                 if job == "send":
                     return _Session(self, master, actor, rng).run()
                 if job == "collect":
-                    return master.collect(units=12)
+                    return self._collect(master, actor, rng)
                 if job == "abort":
                     return master.uploads.abort(self.upload_id)
                 self.let_time_pass(rng.choice((40.0, 400.0)))
@@ -184,6 +186,13 @@ class World:
                 return error
 
         return run
+
+    def _collect(self, master: Master, actor: Actor, rng: random.Random) -> None:
+        for _ in range(rng.choice((2, 4))):
+            actor.turn("later")
+            # A job that put something off would wait for longer than a schedule lasts.
+            self._clock.advance(40.0)
+            master.collect(units=4)
 
     def _finish(self) -> None:
         """A session that nobody disturbs brings the upload to its end, if it can still have one."""
@@ -257,6 +266,8 @@ class _Session:
         )
         stream = self._known(resumed) + self._rng.randbytes(self._rng.choice((0, 1, 9, CHUNK_SIZE, 2 * CHUNK_SIZE + 5)))
         self._world.witness.streams[resumed.attempt] = stream
+        if self._actor is not None and self._rng.random() < 0.2:
+            return "gave up before it sent anything"
         chunks = self._write(resumed, stream)
         # What counts may be reported at once, or in two calls, of which the second may also seal.
         half = self._rng.randrange(len(chunks) + 1)
