@@ -13,6 +13,7 @@ from api_gateway.access.sign_ins import FailedSignIns
 from api_gateway.access.signing import Signer
 from api_gateway.admission import Admission, UploadLimits
 from api_gateway.app import create_app
+from api_gateway.archive.service import ArchiveService
 from api_gateway.avoidance import Avoidance
 from api_gateway.buffers import BufferPool
 from api_gateway.cross_origin import CrossOrigin
@@ -71,6 +72,7 @@ def build_gateway(config: Config, node_id: str) -> Service:
         masters=masters,
         uploads=uploads,
         downloads=downloads,
+        archives=ArchiveService(masters, downloads, settings.max_archives, settings.buffer_wait_seconds),
         clock=clock,
         max_files_per_request=settings.max_files_per_request,
         resumables=ResumableService(masters, uploads, downloads),

@@ -46,7 +46,7 @@ Guard = Callable[[Call], None]
 Explain = Callable[[DFSError, Call, str], Answer]
 Audit = Callable[[Call, int], None]
 # Asked every few seconds by whoever watches: not worth keeping while they go well.
-_WATCHED = frozenset({"/health", READY_PATH, METRICS_PATH})
+_WATCHED = frozenset({"/health", READY_PATH, METRICS_PATH, "/cluster"})
 _STATUS_LINES = {
     **{status.value: f"{status.value} {status.phrase}" for status in HTTPStatus},
     ChecksumMismatch.status: f"{ChecksumMismatch.status} Checksum Mismatch",

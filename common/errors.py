@@ -15,6 +15,7 @@ DFSError
     PreconditionFailed 412      TusVersionUnsupported
     TooLarge 413                LargerThanQuota
     UnsupportedMediaType 415
+    NoPreview 415
     RangeNotSatisfiable 416
     ChunkCorrupt 422
     UploadTakenOver 423
@@ -213,6 +214,10 @@ class LargerThanQuota(TooLarge):
 
 class UnsupportedMediaType(DFSError):
     status, code, title = 415, "unsupported_media_type", "The body has a media type that is not taken here"
+
+
+class NoPreview(DFSError):
+    status, code, title = 415, "no_preview", "Files of this kind cannot be shown"
 
 
 class RangeNotSatisfiable(DFSError):

@@ -178,9 +178,15 @@ class MasterClient:
     # --- files ---
     # level: how fresh a read is to be, "linearizable", "majority" or "eventual"; None: majority.
 
-    def find_file(self, file_id: str, part: MapPart = NO_CHUNKS, level: str | None = None) -> Located:
-        """The file with this id, also from the trash, with a part of its chunk map."""
-        query = f"chunks={part.count}&start={part.start}{_level(level)}"
+    def find_file(
+        self, file_id: str, part: MapPart = NO_CHUNKS, level: str | None = None, version: int | None = None
+    ) -> Located:
+        """The file with this id, also from the trash, with a part of its chunk map.
+
+        version: the file as it was with this content; raises VersionUnknown where that has been freed.
+        """
+        wanted = "" if version is None else f"&version={version}"
+        query = f"chunks={part.count}&start={part.start}{_level(level)}{wanted}"
         return _located(self._call("GET", f"/files/{quote(file_id, safe='')}?{query}"))
 
     def find_path(self, path: str, part: MapPart = NO_CHUNKS, level: str | None = None) -> Located:
@@ -222,6 +228,10 @@ class MasterClient:
         """from_path: only while the file is still there."""
         body = {"path": path, "if_match": if_match, "from_path": from_path}
         return FileInfo.from_json(self._call("PATCH", f"/files/{quote(file_id, safe='')}", body))
+
+    def empty_trash(self, prefix: str) -> dict[str, Any]:
+        """Delete a bounded part of the trash below the prefix for good: {"deleted": n, "more": are some left?}."""
+        return self._call("POST", "/trash/empty", {"prefix": prefix})
 
     # --- cluster ---
 

@@ -150,6 +150,12 @@ class GatewaySettings:
         minimum=1,
         maximum=20000,
     )
+    max_archives: int = setting(
+        4,
+        "ZIP archives made at once; more wait for gateway.buffer_wait_seconds, then get 503",
+        minimum=1,
+        maximum=1000,
+    )
     max_file_bytes: int = setting(
         0, "size of the largest file; a larger one gets 413; 0: as large as there is room", minimum=0, maximum=2**60
     )

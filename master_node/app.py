@@ -32,7 +32,10 @@ from master_node.quotas.ledger import Ledger
 from master_node.resumable_routes import add_resumable_routes
 from master_node.resumables import Resumables
 from master_node.store.base import ReadLevel
+from master_node.trash import Trash
 from master_node.uploads import Uploads
+
+MAX_VERSION = 2**53
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class MasterServices:
     resumables: Resumables
     catalog: Catalog
     ledger: Ledger
+    trash: Trash
     cluster: ClusterServices
     keys: Keys
 
@@ -134,7 +138,8 @@ def _add_file_routes(edge: Edge, services: MasterServices) -> None:
 
     @edge.route("GET", "/files/<file_id>")
     def find_file(call: Call, file_id: str) -> Answer:
-        return _located(services.catalog.find(file_id, _map_part(call), _level(call)))
+        version = call.number("version", 0, MAX_VERSION, minimum=1) or None
+        return _located(services.catalog.find(file_id, _map_part(call), _level(call), version))
 
     @edge.route("DELETE", "/files/<file_id>")
     def delete_file(call: Call, file_id: str) -> Answer:
@@ -155,6 +160,11 @@ def _add_file_routes(edge: Edge, services: MasterServices) -> None:
         body = call.json()
         expected = Expected(_optional(body, "if_match", str), _optional(body, "from_path", str))
         return json_answer(services.catalog.rename(file_id, take(body, "path", str), expected).to_json())
+
+    @edge.route("POST", "/trash/empty")
+    def empty_trash(call: Call) -> Answer:
+        emptied = services.trash.empty(take(call.json(), "prefix", str))
+        return json_answer({"deleted": emptied.deleted, "more": emptied.more})
 
     @edge.route("GET", "/versions/<version_id>/chunks")
     def list_chunks(call: Call, version_id: str) -> Answer:

@@ -79,10 +79,20 @@ class Catalog:
         self._clock = clock
         self._rng = rng
 
-    def find(self, file_id: str, part: MapPart = NO_CHUNKS, level: ReadLevel = ReadLevel.MAJORITY) -> Located:
-        """The file with this id, active or in the trash, with a part of its chunk map; raises FileUnknown."""
+    def find(
+        self,
+        file_id: str,
+        part: MapPart = NO_CHUNKS,
+        level: ReadLevel = ReadLevel.MAJORITY,
+        version: int | None = None,
+    ) -> Located:
+        """The file with this id, active or in the trash, with a part of its chunk map; raises FileUnknown.
+
+        version: the file as it was with this content; raises VersionUnknown.
+        """
         store = self._store.reading(level)
-        return self._located(store, _require(store, file_id), part)
+        file = _require(store, file_id)
+        return self._located(store, file if version is None else model.at_version(file, version), part)
 
     def find_path(self, path: str, part: MapPart = NO_CHUNKS, level: ReadLevel = ReadLevel.MAJORITY) -> Located:
         """The active file at this path; raises FileUnknown, InvalidPath."""

@@ -347,6 +347,14 @@ def restore_from_trash(file: File, path: str | None, now: str) -> File:
     )
 
 
+def at_version(file: File, number: int) -> File:
+    """The file with the content that it had as this version; for reading, it is never written."""
+    if file.version is not None and number == file.version.number:
+        return file
+    version = _require_old(file, number).version
+    return replace(file, version=version, old_versions=(), modified_at=version.created_at)
+
+
 def restore_version(file: File, number: int, *, expires_at: float, max_versions: int, now: str) -> File:
     """The active file with an old version's content again, under a new number; the present content becomes old.
 
@@ -355,12 +363,17 @@ def restore_version(file: File, number: int, *, expires_at: float, max_versions:
     require_active(file)
     if number > 0 and file.version is not None and number in (file.version.number, file.version.restored_from):
         return file
-    chosen = next((old for old in file.old_versions if old.version.number == number and not old.is_released), None)
-    if chosen is None:
-        raise VersionUnknown(f"the file has no version {number} that can be restored")
+    chosen = _require_old(file, number)
     rest = replace(file, old_versions=tuple(old for old in file.old_versions if old is not chosen))
     content = replace(chosen.version, restored_from=number)
     return overwrite(rest, content, expires_at=expires_at, max_versions=max_versions, now=now)
+
+
+def _require_old(file: File, number: int) -> OldVersion:
+    chosen = next((old for old in file.old_versions if old.version.number == number and not old.is_released), None)
+    if chosen is None:
+        raise VersionUnknown(f"the file has no version {number} any more, or never had one")
+    return chosen
 
 
 def without_version(file: File, version_id: str) -> File:

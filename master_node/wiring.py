@@ -43,6 +43,7 @@ from master_node.roster import Roster
 from master_node.store.base import MetadataStore
 from master_node.store.sqlite import SqliteStore
 from master_node.store.timed import Operations, timed
+from master_node.trash import Trash
 from master_node.trim import Trim
 from master_node.uploads import Uploads
 from master_node.watch import Watch
@@ -67,6 +68,7 @@ class _Parts:
     committer: Committer
     workers: WorkerClient
     copier: Copier
+    trash: Trash
 
 
 def build_master(config: Config, master_id: str) -> Service:
@@ -91,6 +93,7 @@ def build_master(config: Config, master_id: str) -> Service:
     def stop() -> None:
         runner.stop()
         parts.copier.stop()
+        parts.trash.stop()
         watch.stop()
         try:
             election.resign()
@@ -134,6 +137,7 @@ def _make_parts(config: Config, master_id: str, log: EventLog, pool: HttpPool, s
         committer=Committer(store, election, settings, clock, ledger),
         workers=workers,
         copier=Copier(workers, settings, clock),
+        trash=Trash(store, election, ledger, clock),
     )
 
 
@@ -185,6 +189,7 @@ def _make_services(parts: _Parts, runner: JobRunner) -> MasterServices:
         committer=parts.committer,
         resumables=Resumables(store, election, config.master, uploads, parts.committer, ledger, locate=catalog.locate),
         catalog=catalog,
+        trash=parts.trash,
         cluster=ClusterServices(
             roster=roster,
             membership=membership,
@@ -192,7 +197,7 @@ def _make_services(parts: _Parts, runner: JobRunner) -> MasterServices:
             election=election,
             runner=runner,
             jobs=board,
-            report=ClusterReport(roster.worker_ids, store, membership, election, board, config.cluster),
+            report=ClusterReport(roster.worker_ids, store, membership, election, board, config.cluster, clock),
         ),
         keys=Keys(store, clock),
     )

@@ -60,6 +60,7 @@ NEEDS: dict[Route, Need] = {
     ("GET", "/metrics"): Need(Scope.CLUSTER, (READ, ADMIN), is_audited=False),
     ("GET", "/static/<path:filename>"): _OPEN,
     ("GET", "/"): _paths(READ),
+    ("GET", "/trash"): _paths(READ),
     ("GET", "/sign-in"): _OPEN,
     ("POST", "/sign-in"): Need(Scope.OPEN),
     ("POST", "/sign-out"): Need(Scope.OPEN),
@@ -68,6 +69,7 @@ NEEDS: dict[Route, Need] = {
     ("GET", "/files/<file_id>"): _paths(READ),
     ("GET", "/files/<file_id>/chunks"): _paths(READ),
     ("GET", "/files/<file_id>/download"): _paths(READ),
+    ("GET", "/files/<file_id>/preview"): _paths(READ),
     ("DELETE", "/files/<file_id>"): _paths(DELETE),
     ("POST", "/files/<file_id>/delete"): _paths(DELETE),
     ("POST", "/files/<file_id>/restore"): _paths(WRITE),
@@ -81,6 +83,9 @@ NEEDS: dict[Route, Need] = {
     ("PATCH", "/uploads/<upload_id>"): _paths(WRITE),
     ("DELETE", "/uploads/<upload_id>"): _paths(WRITE),
     ("POST", "/uploads/<upload_id>"): _paths(WRITE),
+    ("POST", "/trash/empty"): _paths(DELETE),
+    ("GET", "/archive"): _paths(READ),
+    ("POST", "/archive"): _paths(READ),
     # The right that the link is to give.
     ("POST", "/links"): _paths(READ, WRITE),
     ("POST", "/keys"): _cluster(ADMIN),
@@ -91,6 +96,7 @@ NEEDS: dict[Route, Need] = {
     ("DELETE", "/quotas"): _cluster(ADMIN),
     # How the cluster is tells nothing of any file; still it is not for a key that is to see one folder.
     ("GET", "/cluster"): _cluster(READ, ADMIN),
+    ("GET", "/cluster-view"): _cluster(READ, ADMIN),
     ("GET", "/cluster/jobs"): _cluster(READ, ADMIN),
     ("POST", "/cluster/workers/<worker_id>/drain"): _cluster(ADMIN),
     ("POST", "/cluster/workers/<worker_id>/undrain"): _cluster(ADMIN),

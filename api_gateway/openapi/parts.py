@@ -80,12 +80,12 @@ HEADERS = {
         ("Last-Modified", "When this content was stored.", TEXT),
         ("Accept-Ranges", "bytes", TEXT),
         ("Content-Range", "Which part this is, of how much.", TEXT),
-        ("Content-Disposition", "Always an attachment, with the file's name.", TEXT),
         ("Tus-Resumable", "The version of tus: 1.0.0.", TEXT),
         ("Tus-Version", "The versions of tus.", TEXT),
         ("Tus-Extension", "The extensions of tus, separated by commas.", TEXT),
         ("Tus-Checksum-Algorithm", "What Upload-Checksum may name.", TEXT),
         ("Upload-Offset", "How many bytes are safe.", {"type": "integer", "minimum": 0}),
+        ("Content-Disposition", "The name to save it by; of a download, that it is an attachment.", TEXT),
         ("X-DFS-Version", "The file's version.", {"type": "integer"}),
         ("X-DFS-Checksum", "sha256= and the checksum of the whole file.", TEXT),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from api_gateway.preview import preview_headers
 from api_gateway.receiving import receive_form
 from api_gateway.redundancy import read_redundancy
 from api_gateway.routes.answers import (
@@ -21,6 +22,8 @@ from common.records import FileInfo, take
 
 LISTING_PARAMETERS = ("prefix", "delimiter", "limit", "cursor", "status")
 MAX_MAP_PAGE = 1000
+MAX_VERSION = 2**53
+_TO_TRASH = (("Location", "/trash"), ("Content-Length", "0"))
 
 
 def add_file_routes(edge: Edge, services: GatewayServices) -> None:
@@ -76,9 +79,12 @@ def add_file_routes(edge: Edge, services: GatewayServices) -> None:
 
     @edge.route("GET", "/files/<file_id>/download")
     def download(call: Call, file_id: str) -> Answer:
-        located = masters.find_file(file_id, wanted_map(services, call), wanted_level(call))
-        call.permit(located.file.path)
-        return bytes_answer(services, call, _active(located))
+        return bytes_answer(services, call, located(call, file_id))
+
+    @edge.route("GET", "/files/<file_id>/preview")
+    def preview(call: Call, file_id: str) -> Answer:
+        """The same bytes to be shown on the page, of the types that are safe there."""
+        return bytes_answer(services, call, located(call, file_id), preview_headers)
 
     @edge.route("DELETE", "/files/<file_id>")
     def delete_file(call: Call, file_id: str) -> Answer:
@@ -102,12 +108,29 @@ def add_file_routes(edge: Edge, services: GatewayServices) -> None:
         call.subjects += (restored.path,)
         return to_page(restored.path) if is_html_form(call) else file_answer(restored)
 
+    @edge.route("POST", "/trash/empty")
+    def empty_trash(call: Call) -> Answer:
+        """A part of it, at most about a second's work; to be repeated while there is more."""
+        body = {} if is_html_form(call) else call.json()
+        own = call.actor.prefix if call.actor is not None else ""
+        prefix = own if body.get("prefix") is None else take(body, "prefix", str)
+        call.permit(prefix)
+        emptied = masters.empty_trash(prefix)
+        return Answer(303, list(_TO_TRASH)) if is_html_form(call) else json_answer(emptied)
+
     @edge.route("PATCH", "/files/<file_id>")
     def rename_file(call: Call, file_id: str) -> Answer:
         path = take(call.json(), "path", str)
         call.permit(path)
         from_path = bound_path(call, file_id)
         return file_answer(masters.rename_file(file_id, path, call.headers.get("If-Match"), from_path))
+
+    def located(call: Call, file_id: str) -> Located:
+        """The file, or an old version of it, with what the request needs of its chunk map."""
+        version = call.number("version", 0, MAX_VERSION, minimum=1) or None
+        found = masters.find_file(file_id, wanted_map(services, call), wanted_level(call), version)
+        call.permit(found.file.path)
+        return _active(found)
 
     def delete(call: Call, file_id: str, if_match: str | None = None) -> FileInfo:
         is_permanent = call.flag("permanent")

@@ -87,6 +87,10 @@ LISTING = record(
     text="One page, sorted by path. next_cursor: null on the last page.",
 )
 
+EMPTIED = record(
+    {"deleted": COUNT, "more": FLAG}, text="How many files are gone for good now, and whether some are left."
+)
+
 REPLICA = record({"worker_id": WORKER_ID, "url": TEXT}, text="A worker that holds a chunk, or shall hold it.")
 
 CHUNK = record(
@@ -124,7 +128,10 @@ WORKER = record(
     text="A worker as one master sees it.",
 )
 
-DRAIN = record({"chunks_left": COUNT, "bytes_left": COUNT, "is_complete": FLAG})
+DRAIN = record(
+    {"chunks_left": COUNT, "bytes_left": COUNT, "is_complete": FLAG, "blocked": nullable(TEXT)},
+    text="How far a worker is emptied. blocked: why nothing more can leave it now.",
+)
 
 REPLICATION = record(
     {
@@ -137,11 +144,15 @@ REPLICATION = record(
         "owed_bytes": COUNT,
         "repair_bytes_per_second": NUMBER,
         "repair_seconds_left": nullable(NUMBER),
+        "repair_blocked": nullable(TEXT),
         "is_held_back": FLAG,
         "pending_free_bytes": COUNT,
         "due_free_bytes": COUNT,
     },
-    text="How well everything is replicated, and what waits to be freed.",
+    text=(
+        "How well everything is replicated, and what waits to be freed. repair_seconds_left: null while that is not"
+        " known. repair_blocked: why nothing of what is owed can be made now."
+    ),
 )
 
 _JOB = {
@@ -193,6 +204,7 @@ FILE_SCHEMAS = {
     "Checksum": CHECKSUM,
     "ListedFile": LISTED_FILE,
     "Listing": LISTING,
+    "Emptied": EMPTIED,
 }
 CHUNK_SCHEMAS = {"Chunk": CHUNK, "Replica": REPLICA}
 CLUSTER_SCHEMAS = {

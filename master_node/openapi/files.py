@@ -206,8 +206,8 @@ FILE_OPERATIONS = (
         "files",
         "The file with an id",
         {200: _LOCATED},
-        (FileUnknown,),
-        _MAP_PART,
+        (FileUnknown, VersionUnknown),
+        (Parameter("version", "query", "With this content; default: the present one.", COUNT), *_MAP_PART),
     ),
     Operation(
         "DELETE",
@@ -246,6 +246,16 @@ FILE_OPERATIONS = (
         {200: _FILE},
         (*_CHANGE_ERRORS, FileDeleted, InvalidPath, TooLarge),
         body=json_body("The new path.", record({"path": TEXT, "if_match": nullable(TEXT)}, optional=("if_match",))),
+    ),
+    Operation(
+        "POST",
+        "/trash/empty",
+        "emptyTrash",
+        "files",
+        "Delete some of the trash for good",
+        {200: json_reply("How many, and whether some are left.", ref("Emptied"))},
+        (TooLarge,),
+        body=json_body("Only paths that start with this.", record({"prefix": TEXT})),
     ),
     Operation(
         "GET",

@@ -116,7 +116,7 @@ def test_the_page_needs_no_script_and_nothing_from_elsewhere(services: dict[str,
     assert {address for address in addresses if not address.startswith("#")} == {
         "/",
         "/openapi.json",
-        "/static/page.css",
+        "/static/css/base.css",
     }
 
 

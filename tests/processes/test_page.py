@@ -69,7 +69,7 @@ def test_the_page_loads_nothing_from_elsewhere(client: GatewayClient) -> None:
     for address in re.findall(r'(?:src|href|action)="([^"]+)"', page):
         assert address.startswith("/"), address
         assert not address.startswith("//")
-    style = client.call("GET", "/static/page.css")
+    style = client.call("GET", "/static/css/base.css")
     assert (style.status_code, style.headers["Content-Type"].partition(";")[0]) == (200, "text/css")
 
 

@@ -196,16 +196,19 @@ TRIES: dict[tuple[str, str], Try] = {
     ("GET", "/metrics"): Try(one(READ, ADMIN), to("/metrics"), is_whole=True),
     ("GET", "/openapi.json"): Try(one(), to("/openapi.json")),
     ("GET", "/docs"): Try(one(), to("/docs")),
-    ("GET", "/static/<path:filename>"): Try(None, to("/static/page.css")),
+    ("GET", "/static/<path:filename>"): Try(None, to("/static/css/base.css")),
     ("GET", "/sign-in"): Try(None, to("/sign-in")),
     ("POST", "/sign-in"): Try(None, to("/sign-in", data={"key": OPERATOR_KEY}), 303),
     ("POST", "/sign-out"): Try(None, to("/sign-out"), 303),
     ("GET", "/"): Try(one(READ), to(f"/?prefix={MINE}")),
+    ("GET", "/trash"): Try(one(READ), to("/trash")),
     ("GET", "/files"): Try(one(READ), to(f"/files?prefix={MINE}")),
     ("POST", "/files"): Try(one(WRITE), a_form, 201),
     ("GET", "/files/<file_id>"): Try(one(READ), to_file("")),
     ("GET", "/files/<file_id>/chunks"): Try(one(READ), to_file("/chunks")),
     ("GET", "/files/<file_id>/download"): Try(one(READ), to_file("/download")),
+    # The scene's files have no type.
+    ("GET", "/files/<file_id>/preview"): Try(one(READ), to_file("/preview"), 415),
     ("DELETE", "/files/<file_id>"): Try(one(DELETE), to_file(""), is_spent=True),
     ("POST", "/files/<file_id>/delete"): Try(one(DELETE), to_file("/delete"), is_spent=True),
     ("POST", "/files/<file_id>/restore"): Try(
@@ -226,6 +229,9 @@ TRIES: dict[tuple[str, str], Try] = {
     ("POST", "/uploads/<upload_id>"): Try(
         one(WRITE), to_upload({**PATCH, "X-HTTP-Method-Override": "PATCH"}), 204, is_spent=True
     ),
+    ("POST", "/trash/empty"): Try(one(DELETE), to("/trash/empty", json={"prefix": MINE})),
+    ("GET", "/archive"): Try(one(READ), lambda scene: (f"/archive?path={scene.file()['path']}", {})),
+    ("POST", "/archive"): Try(one(READ), lambda scene: ("/archive", {"data": {"path": scene.file()["path"]}})),
     ("POST", "/links"): Try(one(READ), to("/links", json={"path": f"{MINE}1", "method": "GET", "seconds": 60}), 201),
     ("POST", "/keys"): Try(one(ADMIN), to("/keys", json={"name": "n", "rights": ["read"]}), 201, is_whole=True),
     ("GET", "/keys"): Try(one(ADMIN), to("/keys"), is_whole=True),
@@ -234,6 +240,7 @@ TRIES: dict[tuple[str, str], Try] = {
     ("PUT", "/quotas"): Try(one(ADMIN), to("/quotas?prefix=nowhere/", json={"max_files": 1}), is_whole=True),
     ("DELETE", "/quotas"): Try(one(ADMIN), to("/quotas?prefix=never/"), 404, is_whole=True),
     ("GET", "/cluster"): Try(one(READ, ADMIN), to("/cluster"), is_whole=True),
+    ("GET", "/cluster-view"): Try(one(READ, ADMIN), to("/cluster-view"), is_whole=True),
     ("GET", "/cluster/jobs"): Try(one(READ, ADMIN), to("/cluster/jobs"), is_whole=True),
     ("POST", "/cluster/workers/<worker_id>/drain"): Try(
         one(ADMIN), to("/cluster/workers/worker_9/drain"), 404, is_whole=True
