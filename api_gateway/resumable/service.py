@@ -201,12 +201,15 @@ class ResumableService:
                 received = session.receive(source)
                 if state is not None and received.offset == info.length:
                     return self._commit(resumed, session, received, state)
-                session.record(received.chunks)
+                session.record(received)
                 return replace(info, offset=received.offset)
+        except BaseException:
+            if before is not None and not session.is_recorded:
+                self._hashes.keep(info.upload_id, before)
+            raise
         finally:
-            if state is not None and before is not None:
-                now = HashState(state.hasher, session.offset) if session.is_recorded else before
-                self._hashes.keep(info.upload_id, now)
+            if state is not None and session.is_recorded:
+                self._hashes.keep(info.upload_id, HashState(state.hasher, session.offset))
 
     def _hash_state(self, info: ResumableInfo, expected_bytes: int | None) -> HashState | None:
         """The whole file's checksum up to the offset; None where it is not needed, or needed later only.
@@ -239,7 +242,7 @@ class ResumableService:
     def _commit(self, resumed: ResumedUpload, session: Session, received: Received, state: HashState) -> ResumableInfo:
         """Seal the upload with its last chunk, and make it the file."""
         info = resumed.info
-        session.record(received.chunks[:-1])
+        last = session.record_before_seal(received)
         try:
             file, _ = self._masters.commit_upload(
                 info.upload_id,
@@ -248,7 +251,7 @@ class ResumableService:
                 size=received.offset,
                 chunk_count=received.chunk_count,
                 checksum=Checksum(file_hash.ALGORITHM, state.hasher.hexdigest()),
-                chunks=received.chunks[-1:],
+                chunks=last,
                 if_none_match=read_destination(recall(info.metadata)[0]).if_none_match,
                 attempt=resumed.attempt,
             )

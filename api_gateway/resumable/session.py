@@ -121,15 +121,19 @@ class Session:
                     self._reap()
         except IncompleteBody:
             if self._expected is None:
-                self.record(self._finish(is_broken=True).chunks)
+                self.record(self._finish(is_broken=True))
             raise
         return self._finish(is_broken=False)
 
-    def record(self, chunks: Sequence[StoredChunk]) -> None:
-        """Make what was received count: all of `Received.chunks`, or all but the last, with which a file is sealed."""
-        for start in range(0, len(chunks), RECORD_AT_ONCE):
-            self._record(chunks[start : start + RECORD_AT_ONCE], 0)
+    def record(self, received: Received) -> None:
+        """Make all that was received count."""
+        self._record_all(received.chunks)
         self.is_recorded = True
+
+    def record_before_seal(self, received: Received) -> tuple[StoredChunk, ...]:
+        """Make all count but the last chunk, with which the file is sealed; returns that, if there is one."""
+        self._record_all(received.chunks[:-1])
+        return received.chunks[-1:]
 
     def _finish(self, *, is_broken: bool) -> Received:
         """Store what is left in the buffer; the checksum is right when this returns."""
@@ -238,6 +242,10 @@ class Session:
         """Whether this is the file's last chunk, which is recorded when the upload is sealed and not before."""
         info = self._resumed.info
         return not info.is_partial and chunk.index * self._chunk_size + chunk.size_bytes == info.length
+
+    def _record_all(self, chunks: Sequence[StoredChunk]) -> None:
+        for start in range(0, len(chunks), RECORD_AT_ONCE):
+            self._record(chunks[start : start + RECORD_AT_ONCE], 0)
 
     def _record(self, chunks: Sequence[StoredChunk], place: int) -> None:
         opened, attempt = self._resumed.opened, self._resumed.attempt

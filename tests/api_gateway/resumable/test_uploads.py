@@ -359,6 +359,19 @@ def test_a_file_that_must_be_new_replaces_none(tus: Tus) -> None:
     assert tus.ask("HEAD", created.headers["Location"]).status_code == 410
 
 
+def test_an_upload_that_could_not_be_committed_is_so_when_it_is_looked_at(ring: SmallRing, tus: Tus) -> None:
+    url = tus.begin(CHUNK + 3, "limited/file")
+    assert tus.append(url, 0, bytes(CHUNK)).status_code == 204
+    assert tus.ask("PUT", "/quotas?prefix=limited/", json={"max_bytes": 10}).status_code == 200
+    wait_until(lambda: tus.ask("GET", "/quotas").json["quotas"][0]["is_counted"], "the quota counts")
+    for answer in (tus.append(url, CHUNK, b"abc"), tus.append(url, CHUNK, b"abc"), tus.ask("GET", url)):
+        assert answer.json["code"] == "larger_than_quota"
+    assert tus.ask("DELETE", "/quotas?prefix=limited/").status_code == 200
+    ring.restart_gateway()
+    assert tus.offset(url) == CHUNK + 3
+    assert tus.content("limited/file") == bytes(CHUNK) + b"abc"
+
+
 def test_another_process_goes_on_and_knows_the_whole_files_checksum(ring: SmallRing, tus: Tus) -> None:
     content = some_bytes(3 * CHUNK + 100, "restarted")
     url = tus.begin(len(content), "restarted")
