@@ -20,6 +20,7 @@ from api_gateway.routes.page import add_page_routes, explain_error
 from api_gateway.routes.paths import add_path_routes
 from api_gateway.routes.quotas import add_quota_routes
 from api_gateway.routes.sign_in import add_sign_in_routes
+from api_gateway.routes.static_files import add_static_routes
 from common.edge import Edge
 from common.logs import EventLog
 from common.monitoring import Monitoring
@@ -35,7 +36,7 @@ def create_app(
     monitoring: Monitoring | None = None,
 ) -> Flask:
     """Everything the gateway answers; nothing is started."""
-    app = Flask(__name__)
+    app = Flask(__name__, static_folder=None)
     explain = partial(explain_error, app)
     edge = Edge(app, log, access.gate.admit, explain, logs_all=True, monitoring=monitoring, audit=audit.note)
     add_file_routes(edge, services)
@@ -48,5 +49,6 @@ def create_app(
     add_page_routes(app, edge, services.masters)
     add_sign_in_routes(app, edge, access.gate, access.sessions)
     add_docs_routes(app, edge)
+    add_static_routes(edge)
     require_complete((method, rule.rule) for rule in app.url_map.iter_rules() for method in rule.methods or ())
     return app

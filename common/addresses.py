@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import socket
 from urllib.parse import urlsplit
 
 
+# Asked for every request, nearly always for the same few.
+@functools.lru_cache(maxsize=256)
 def is_loopback(address: str) -> bool:
     """Whether only this machine itself can be at this address."""
     try:
@@ -45,14 +48,19 @@ def is_own_name(host: str) -> bool:
 
     A page of another site can give its own name this machine's address (DNS rebinding).
     """
+    name, is_address = _parse_host(host)
+    return is_address or name == "localhost" or name.endswith(".localhost") or name == socket.gethostname().lower()
+
+
+@functools.lru_cache(maxsize=256)
+def _parse_host(host: str) -> tuple[str, bool]:
+    """The name in a Host header, without its port, and whether it is an address; "" for what is none."""
     try:
         name = urlsplit(f"//{host}").hostname or ""
     except ValueError:
-        return False
-    if name == "localhost" or name.endswith(".localhost") or name == socket.gethostname().lower():
-        return True
+        return "", False
     try:
         ipaddress.ip_address(name)
     except ValueError:
-        return False
-    return True
+        return name, False
+    return name, True

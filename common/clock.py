@@ -46,7 +46,10 @@ class SystemClock:
 
 def parse_timestamp(value: str) -> datetime:
     """Turn a timestamp made by `Clock.timestamp` back into an aware datetime."""
-    return datetime.strptime(value, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc)
+    # Each request makes and reads some of these: strptime and strftime take ten times as long.
+    if not value.endswith("Z"):
+        raise ValueError(f"{value!r} is no timestamp in UTC")
+    return datetime.fromisoformat(f"{value[:-1]}+00:00")
 
 
 def timestamp_seconds(value: str) -> float:
@@ -65,4 +68,4 @@ def age_seconds(modified_at: float) -> float:
 
 
 def _format(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

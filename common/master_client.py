@@ -177,6 +177,10 @@ class MasterClient:
         body = {"path": path, "if_match": if_match, "from_path": from_path}
         return FileInfo.from_json(self._call("PATCH", f"/files/{quote(file_id, safe='')}", body))
 
+    def empty_trash(self, prefix: str) -> dict[str, Any]:
+        """Delete a bounded part of the trash below the prefix for good: {"deleted": n, "more": are some left?}."""
+        return self._call("POST", "/trash/empty", {"prefix": prefix})
+
     # --- cluster ---
 
     def cluster(self) -> dict[str, Any]:

@@ -191,10 +191,11 @@ class WorkerClient:
         self._call_json("POST", f"{url}/chunks/quarantine", {"chunk_ids": list(chunk_ids)}, epoch)
 
     def _call_json(self, method: str, url: str, body: Any = None, epoch: int | None = None) -> dict[str, Any]:
-        headers = {"Content-Type": "application/json"}
+        """A GET goes without a body: nobody reads one, and a body that was not read ends the connection."""
+        headers = {} if method == "GET" else {"Content-Type": "application/json"}
         if epoch is not None:
             headers[EPOCH_HEADER] = str(epoch)
-        encoded = json.dumps(body or {}).encode()
+        encoded = None if method == "GET" else json.dumps(body or {}).encode()
         with self._pool.call(
             method, url, timeout_seconds=self.timeout_seconds, headers=headers, body=encoded
         ) as answer:

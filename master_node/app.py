@@ -29,6 +29,7 @@ from master_node.openapi.description import DESCRIPTION
 from master_node.quota_routes import add_quota_routes
 from master_node.quotas.ledger import Ledger
 from master_node.store.base import ReadLevel
+from master_node.trash import Trash
 from master_node.uploads import Uploads
 
 MAX_VERSION = 2**53
@@ -42,6 +43,7 @@ class MasterServices:
     committer: Committer
     catalog: Catalog
     ledger: Ledger
+    trash: Trash
     cluster: ClusterServices
     keys: Keys
 
@@ -154,6 +156,11 @@ def _add_file_routes(edge: Edge, services: MasterServices) -> None:
         body = call.json()
         expected = Expected(_optional(body, "if_match", str), _optional(body, "from_path", str))
         return json_answer(services.catalog.rename(file_id, take(body, "path", str), expected).to_json())
+
+    @edge.route("POST", "/trash/empty")
+    def empty_trash(call: Call) -> Answer:
+        emptied = services.trash.empty(take(call.json(), "prefix", str))
+        return json_answer({"deleted": emptied.deleted, "more": emptied.more})
 
     @edge.route("GET", "/versions/<version_id>/chunks")
     def list_chunks(call: Call, version_id: str) -> Answer:

@@ -42,6 +42,7 @@ from master_node.roster import Roster
 from master_node.store.base import MetadataStore
 from master_node.store.sqlite import SqliteStore
 from master_node.store.timed import Operations, timed
+from master_node.trash import Trash
 from master_node.trim import Trim
 from master_node.uploads import Uploads
 from master_node.watch import Watch
@@ -66,6 +67,7 @@ class _Parts:
     committer: Committer
     workers: WorkerClient
     copier: Copier
+    trash: Trash
 
 
 def build_master(config: Config, master_id: str) -> Service:
@@ -90,6 +92,7 @@ def build_master(config: Config, master_id: str) -> Service:
     def stop() -> None:
         runner.stop()
         parts.copier.stop()
+        parts.trash.stop()
         watch.stop()
         try:
             election.resign()
@@ -133,6 +136,7 @@ def _make_parts(config: Config, master_id: str, log: EventLog, pool: HttpPool, s
         committer=Committer(store, election, settings, clock, ledger),
         workers=workers,
         copier=Copier(workers, settings, clock),
+        trash=Trash(store, election, ledger, clock),
     )
 
 
@@ -181,6 +185,7 @@ def _make_services(parts: _Parts, runner: JobRunner) -> MasterServices:
         ledger=ledger,
         committer=parts.committer,
         catalog=Catalog(store, membership, election, config.master, clock, rng, ledger),
+        trash=parts.trash,
         cluster=ClusterServices(
             roster=roster,
             membership=membership,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from common.addresses import is_loopback, is_own_name
 from common.errors import CrossSiteRequest, Unauthorized
 
-_PROXY_HEADERS = ("forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip")
+_PROXY_HEADERS = frozenset({"forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip"})
 _PROXY_PREFIXES = ("x-forwarded-", "x-original-forwarded-")
 _HOW = (
     "until there is an API key the gateway serves only clients on its own machine; make one there"
@@ -21,7 +21,8 @@ def require_this_machine(headers: Mapping[str, str], client: str | None, local: 
 
     client, local: the addresses of both ends of the connection. host: the header Host.
     """
-    if any(name.lower() in _PROXY_HEADERS or name.lower().startswith(_PROXY_PREFIXES) for name in headers):
+    names = [name.lower() for name in headers]
+    if not _PROXY_HEADERS.isdisjoint(names) or any(name.startswith(_PROXY_PREFIXES) for name in names):
         raise Unauthorized(f"the request came through a proxy; {_HOW}")
     if client is None or not (is_loopback(client) or client == local):
         raise Unauthorized(_HOW)

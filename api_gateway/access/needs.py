@@ -77,6 +77,7 @@ NEEDS: dict[Route, Need] = {
     ("PUT", "/fs/<anypath:path>"): _paths(WRITE),
     ("GET", "/fs/<anypath:path>"): _paths(READ),
     ("DELETE", "/fs/<anypath:path>"): _paths(DELETE),
+    ("POST", "/trash/empty"): _paths(DELETE),
     ("GET", "/archive"): _paths(READ),
     ("POST", "/archive"): _paths(READ),
     # The right that the link is to give.

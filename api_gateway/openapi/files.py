@@ -161,6 +161,20 @@ FILE_OPERATIONS = (
         )
     ),
     Operation(
+        "POST",
+        "/trash/empty",
+        "emptyTrash",
+        "files",
+        "Delete what is in the trash for good, a part at a time",
+        {200: json_reply("To be repeated while there is more.", ref("Emptied")), 303: TO_PAGE},
+        (CrossSiteRequest, TooLarge),
+        body=json_body(
+            "Only paths that start with the prefix; without it, all that the key may see.",
+            record({"prefix": TEXT}, optional=("prefix",)),
+            is_required=False,
+        ),
+    ),
+    Operation(
         "GET",
         "/archive",
         "getArchive",

@@ -23,6 +23,7 @@ from common.records import FileInfo, take
 LISTING_PARAMETERS = ("prefix", "delimiter", "limit", "cursor", "status")
 MAX_MAP_PAGE = 1000
 MAX_VERSION = 2**53
+_TO_TRASH = (("Location", "/trash"), ("Content-Length", "0"))
 
 
 def add_file_routes(edge: Edge, services: GatewayServices) -> None:
@@ -106,6 +107,16 @@ def add_file_routes(edge: Edge, services: GatewayServices) -> None:
         restored = masters.restore_file(file_id, version, path, bound_path(call, file_id))
         call.subjects += (restored.path,)
         return to_page(restored.path) if is_html_form(call) else file_answer(restored)
+
+    @edge.route("POST", "/trash/empty")
+    def empty_trash(call: Call) -> Answer:
+        """A part of it, at most about a second's work; to be repeated while there is more."""
+        body = {} if is_html_form(call) else call.json()
+        own = call.actor.prefix if call.actor is not None else ""
+        prefix = own if body.get("prefix") is None else take(body, "prefix", str)
+        call.permit(prefix)
+        emptied = masters.empty_trash(prefix)
+        return Answer(303, list(_TO_TRASH)) if is_html_form(call) else json_answer(emptied)
 
     @edge.route("PATCH", "/files/<file_id>")
     def rename_file(call: Call, file_id: str) -> Answer:

@@ -15,7 +15,8 @@ _KINDS_BY_ENDING = {
         "image": "avif bmp gif ico jpeg jpg png svg webp",
         "audio": "aac flac m4a mp3 oga ogg opus wav",
         "video": "avi m4v mkv mov mp4 ogv webm",
-        "text": "bat c cfg conf cpp css csv go h html ini java js json log md py rs sh sql toml ts tsv txt xml yaml yml",
+        "text": "bat c cfg conf cpp css csv go h html ini java js json log md py rs sh sql toml ts tsv txt xml yaml"
+        " yml",
         "pdf": "pdf",
         "archive": "7z bz2 gz iso rar tar tgz xz zip zst",
     }.items()

@@ -87,6 +87,10 @@ LISTING = record(
     text="One page, sorted by path. next_cursor: null on the last page.",
 )
 
+EMPTIED = record(
+    {"deleted": COUNT, "more": FLAG}, text="How many files are gone for good now, and whether some are left."
+)
+
 REPLICA = record({"worker_id": WORKER_ID, "url": TEXT}, text="A worker that holds a chunk, or shall hold it.")
 
 CHUNK = record(
@@ -186,6 +190,7 @@ FILE_SCHEMAS = {
     "Checksum": CHECKSUM,
     "ListedFile": LISTED_FILE,
     "Listing": LISTING,
+    "Emptied": EMPTIED,
 }
 CHUNK_SCHEMAS = {"Chunk": CHUNK, "Replica": REPLICA}
 CLUSTER_SCHEMAS = {

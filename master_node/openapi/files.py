@@ -233,6 +233,16 @@ FILE_OPERATIONS = (
         body=json_body("The new path.", record({"path": TEXT, "if_match": nullable(TEXT)}, optional=("if_match",))),
     ),
     Operation(
+        "POST",
+        "/trash/empty",
+        "emptyTrash",
+        "files",
+        "Delete some of the trash for good",
+        {200: json_reply("How many, and whether some are left.", ref("Emptied"))},
+        (TooLarge,),
+        body=json_body("Only paths that start with this.", record({"prefix": TEXT})),
+    ),
+    Operation(
         "GET",
         "/versions/{version_id}/chunks",
         "listChunks",

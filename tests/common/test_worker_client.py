@@ -138,6 +138,8 @@ def test_what_the_leader_asks_and_orders_is_sent_as_the_workers_routes_have_it(c
         client.quarantine_chunks(worker.url, [CHUNK_ID], epoch=9)
         listed, held, copy, quarantine = worker.requests
     assert (listed.method, listed.target) == ("GET", f"/inventory/0a?after={CHUNK_ID}&limit=7")
+    # A body that no handler reads would end the connection, and every page of an inventory would open another one.
+    assert (listed.body, listed.headers.get("Content-Length")) == (b"", None)
     assert (held.target, held.json()) == ("/chunks/held", {"chunk_ids": [CHUNK_ID]})
     assert (copy.method, copy.target, copy.headers[EPOCH_HEADER]) == ("POST", f"/chunks/{CHUNK_ID}/copy", "8")
     assert copy.json() == {"source_url": "http://source", "size_bytes": 5, "checksum": CHECKSUM}

@@ -194,6 +194,7 @@ TRIES: dict[tuple[str, str], Try] = {
     ("PUT", "/fs/<anypath:path>"): Try(one(WRITE), to_path(data=b"y")),
     ("GET", "/fs/<anypath:path>"): Try(one(READ), to_path()),
     ("DELETE", "/fs/<anypath:path>"): Try(one(DELETE), to_path(), is_spent=True),
+    ("POST", "/trash/empty"): Try(one(DELETE), to("/trash/empty", json={"prefix": MINE})),
     ("GET", "/archive"): Try(one(READ), lambda scene: (f"/archive?path={scene.file()['path']}", {})),
     ("POST", "/archive"): Try(one(READ), lambda scene: ("/archive", {"data": {"path": scene.file()["path"]}})),
     ("POST", "/links"): Try(one(READ), to("/links", json={"path": f"{MINE}1", "method": "GET", "seconds": 60}), 201),

@@ -50,7 +50,7 @@ export function showDetails(entry, actions) {
 
 function factList(file) {
   const { algorithm, value } = file.checksum;
-  const copyChecksum = button("Copy", () => copy(value, "Checksum"), { icon: "copy", kind: "quiet" });
+  const copyChecksum = button("Copy checksum", () => copy(value, "Checksum"), { icon: "copy" });
   const command = `echo "${value}  FILE" | ${algorithm}sum --check`;
   const rows = [
     ["Place", file.path],
@@ -67,7 +67,7 @@ function factList(file) {
     element("dl", { class: "facts" }, ...rows.flatMap(([name, text]) => [element("dt", {}, name), element("dd", {}, text)])),
     element("h3", {}, `Checksum (${algorithm.toUpperCase()})`),
     element("code", { class: "code", id: "checksum" }, value),
-    copyChecksum,
+    element("div", { class: "toolbar" }, copyChecksum),
     element("p", { class: "quiet-text" }, "To check a copy of it on a shell:"),
     element("code", { class: "code" }, command),
   );

@@ -48,12 +48,11 @@ export function showCount(source, place) {
   if (!length) showEmpty(place);
 }
 
-function showEmpty({ prefix, search, isEverywhere }) {
+function showEmpty({ prefix, search }) {
   const [title, text] = byId("empty").querySelectorAll("#empty-title, #empty-text");
   if (search) {
     title.textContent = "Nothing begins with this";
-    const more = isEverywhere ? "" : ", or search with all folders below";
-    text.textContent = `Check the spelling, capital letters too${more}.`;
+    text.textContent = "Names are found by how they begin. Check the spelling, capital letters too.";
     return;
   }
   title.textContent = "No files here yet";
