@@ -105,7 +105,9 @@ export class Transfer {
     this.#offset = null;
     const headers = { "Upload-Offset": start, ...OCTETS };
     const reply = await this.#send("PATCH", this.#url, headers, { signal, body, onProgress });
-    this.#accept(offsetOf(reply), reply);
+    const offset = offsetOf(reply);
+    if (offset <= start) throw new Passing("The store took nothing");
+    this.#accept(offset, reply);
     return reply;
   }
 
@@ -120,6 +122,8 @@ export class Transfer {
   }
 
   #accept(offset, reply) {
+    // It cannot hold more than there is: whatever it holds is not this file.
+    if (offset > this.#file.size) throw new Forgotten();
     this.#offset = offset;
     if (offset > this.#farthest) this.#failures = 0;
     this.#farthest = Math.max(offset, this.#farthest);
