@@ -11,6 +11,7 @@ from flask import Flask
 from api_gateway.access.audit import Audit
 from api_gateway.access.needs import require_complete
 from api_gateway.routes.answers import GatewayServices
+from api_gateway.routes.archive import add_archive_routes
 from api_gateway.routes.cluster import add_cluster_routes
 from api_gateway.routes.docs import add_docs_routes
 from api_gateway.routes.files import add_file_routes
@@ -39,6 +40,7 @@ def create_app(
     edge = Edge(app, log, access.gate.admit, explain, logs_all=True, monitoring=monitoring, audit=audit.note)
     add_file_routes(edge, services)
     add_path_routes(app, edge, services)
+    add_archive_routes(edge, services)
     add_cluster_routes(edge, services.masters, master_urls, executor)
     add_quota_routes(edge, services.masters)
     add_key_routes(edge, services.masters, access, services.clock)

@@ -13,6 +13,7 @@ from api_gateway.access.sign_ins import FailedSignIns
 from api_gateway.access.signing import Signer
 from api_gateway.admission import Admission, UploadLimits
 from api_gateway.app import create_app
+from api_gateway.archive.service import ArchiveService
 from api_gateway.avoidance import Avoidance
 from api_gateway.buffers import BufferPool
 from api_gateway.downloads import DownloadService
@@ -58,6 +59,9 @@ def build_gateway(config: Config, node_id: str) -> Service:
     executor = ThreadPoolExecutor(settings.buffer_count * (len(config.workers) + 1), "transfer")
     stragglers = Stragglers(clock, settings.straggler_seconds, 2 * settings.buffer_count)
     replicator = Replicator(workers, executor, avoidance, clock, log, stragglers)
+    downloads = DownloadService(
+        masters, workers, buffers, executor, avoidance, log, settings.window_chunks, small_chunks
+    )
     services = GatewayServices(
         masters=masters,
         uploads=UploadService(
@@ -74,9 +78,8 @@ def build_gateway(config: Config, node_id: str) -> Service:
                 UploadLimits(settings.max_uploads, settings.buffer_wait_seconds, settings.max_file_bytes)
             ),
         ),
-        downloads=DownloadService(
-            masters, workers, buffers, executor, avoidance, log, settings.window_chunks, small_chunks
-        ),
+        downloads=downloads,
+        archives=ArchiveService(masters, downloads, settings.max_archives, settings.buffer_wait_seconds),
         clock=clock,
         max_files_per_request=settings.max_files_per_request,
     )
@@ -86,7 +89,7 @@ def build_gateway(config: Config, node_id: str) -> Service:
         masters,
         list(master_urls.values()),
         services.uploads,
-        services.downloads,
+        downloads,
         small_chunks,
         clock,
         memory_bound_bytes=bound,

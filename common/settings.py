@@ -150,6 +150,12 @@ class GatewaySettings:
         minimum=1,
         maximum=20000,
     )
+    max_archives: int = setting(
+        4,
+        "ZIP archives made at once; more wait for gateway.buffer_wait_seconds, then get 503",
+        minimum=1,
+        maximum=1000,
+    )
     max_file_bytes: int = setting(
         0, "size of the largest file; a larger one gets 413; 0: as large as there is room", minimum=0, maximum=2**60
     )
@@ -222,6 +228,11 @@ class MasterSettings:
     )
     upload_idle_seconds: float = setting(
         3600.0, "an open upload without progress for this long is collected", minimum=1.0
+    )
+    resumable_idle_seconds: float = setting(
+        86400.0,
+        "a resumable upload without progress for this long is collected, and one that is done is forgotten",
+        minimum=1.0,
     )
     max_versions: int = setting(
         100, "old versions kept per file; older ones are freed before their time", minimum=1, maximum=1000

@@ -88,8 +88,19 @@ PAGE_OPERATIONS = (
         {200: Reply("The page.", {HTML_PAGE: HTML}), 303: Reply("To the sign-in page.", headers=("Location",))},
         parameters=(
             Parameter("prefix", "query", "The folder.", TEXT),
+            Parameter("search", "query", "Only names in it that begin so.", TEXT),
+            Parameter("everywhere", "query", "With what lies in the folders below.", FLAG),
             Parameter("cursor", "query", "The next page of it.", TEXT),
         ),
+    ),
+    Operation(
+        "GET",
+        "/trash",
+        "getTrash",
+        "pages",
+        "The trash, for a browser",
+        {200: Reply("The page.", {HTML_PAGE: HTML}), 303: Reply("To the sign-in page.", headers=("Location",))},
+        parameters=(Parameter("cursor", "query", "The next page of it.", TEXT),),
     ),
     Operation(
         "GET", "/docs", "getDocs", "pages", "This document, to be read", {200: Reply("The page.", {HTML_PAGE: HTML})}

@@ -18,14 +18,20 @@ from api_gateway.openapi.parts import (
     bytes_replies,
 )
 from common.errors import (
+    ChunkLost,
+    ChunkUnavailable,
+    CrossSiteRequest,
     FileDeleted,
+    GatewayBusy,
+    IncompleteBody,
     InvalidForm,
     InvalidPath,
+    NoPreview,
     PreconditionFailed,
     TooLarge,
     VersionUnknown,
 )
-from common.openapi.model import Body, Operation, Parameter, array, json_body, json_reply, nullable, record, ref
+from common.openapi.model import Body, Operation, Parameter, Reply, array, json_body, json_reply, nullable, record, ref
 from common.openapi.schemas import CHUNK_SCHEMAS, COUNT, FILE_SCHEMAS, ID, TEXT
 
 SCHEMAS = {
@@ -53,6 +59,13 @@ _LISTING_PARAMETERS = (
     Parameter("cursor", "query", "`next_cursor` of the page before.", TEXT),
     Parameter("status", "query", "`deleted`: the trash.", {"enum": ["active", "deleted"], "default": "active"}),
     READ_LEVEL,
+)
+_VERSION = Parameter("version", "query", "An old version, while it can be restored.", {"type": "integer", "minimum": 1})
+_ARCHIVE = Reply("The archive.", {"application/zip": FILE_BYTES}, ("Content-Disposition",))
+_ARCHIVE_ERRORS = (*READ_ERRORS, InvalidPath, TooLarge, ChunkLost, ChunkUnavailable, GatewayBusy)
+_ARCHIVE_DETAIL = (
+    "Files are stored in it as they are, with their names below the folder that all have in common. What is missing is"
+    " 404 before the first byte; where a file cannot be read later, the connection breaks off."
 )
 _FORM = Body(
     "One or more fields `file`; before each, if wanted, its `path`: of the file, or of a folder where it ends in `/`.",
@@ -132,18 +145,54 @@ FILE_OPERATIONS = (
     *(
         Operation(
             method,
-            "/files/{file_id}/download",
+            f"/files/{{file_id}}/{way}",
             name,
             "files",
             summary,
             bytes_replies(method),
-            (*BYTES_ERRORS, FileDeleted),
-            (*CONDITIONS, READ_LEVEL),
+            (*BYTES_ERRORS, FileDeleted, VersionUnknown, *errors),
+            (_VERSION, *CONDITIONS, READ_LEVEL),
         )
-        for method, name, summary in (
-            ("GET", "download", "A file's bytes, by id"),
-            ("HEAD", "peek", "The same without the bytes"),
+        for method, way, name, summary, errors in (
+            ("GET", "download", "download", "A file's bytes, by id", ()),
+            ("HEAD", "download", "peek", "The same without the bytes", ()),
+            ("GET", "preview", "preview", "The same bytes to be shown by a browser, of safe types only", (NoPreview,)),
+            ("HEAD", "preview", "peekPreview", "Whether they can be shown", (NoPreview,)),
         )
+    ),
+    Operation(
+        "GET",
+        "/archive",
+        "getArchive",
+        "files",
+        "Several files and folders as one ZIP",
+        {200: _ARCHIVE},
+        _ARCHIVE_ERRORS,
+        (
+            Parameter("path", "query", "Of a file, or of a folder where it ends in `/`; may be repeated.", TEXT),
+            READ_LEVEL,
+        ),
+        detail=_ARCHIVE_DETAIL,
+    ),
+    Operation(
+        "POST",
+        "/archive",
+        "makeArchive",
+        "files",
+        "The same for up to 10,000 paths",
+        {200: _ARCHIVE},
+        (*_ARCHIVE_ERRORS, CrossSiteRequest, InvalidForm, IncompleteBody),
+        (READ_LEVEL,),
+        Body(
+            "As JSON, or as a form: fields `path`, or one field `paths` with a JSON array.",
+            {
+                "application/json": record({"paths": array(TEXT)}),
+                "application/x-www-form-urlencoded": record(
+                    {"path": array(TEXT), "paths": TEXT}, optional=("path", "paths")
+                ),
+            },
+        ),
+        _ARCHIVE_DETAIL,
     ),
     Operation(
         "DELETE",

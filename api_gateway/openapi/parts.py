@@ -79,7 +79,7 @@ HEADERS = {
         ("Last-Modified", "When this content was stored.", TEXT),
         ("Accept-Ranges", "bytes", TEXT),
         ("Content-Range", "Which part this is, of how much.", TEXT),
-        ("Content-Disposition", "Always an attachment, with the file's name.", TEXT),
+        ("Content-Disposition", "The name to save it by; of a download, that it is an attachment.", TEXT),
         ("X-DFS-Version", "The file's version.", {"type": "integer"}),
         ("X-DFS-Checksum", "sha256= and the checksum of the whole file.", TEXT),
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
+from api_gateway.archive.service import ArchiveService
 from api_gateway.conditions import decide, last_modified
 from api_gateway.disposition import attachment
 from api_gateway.downloads import DownloadService
@@ -48,6 +50,7 @@ class GatewayServices:
     masters: MasterClient
     uploads: UploadService
     downloads: DownloadService
+    archives: ArchiveService
     clock: Clock
     max_files_per_request: int
 
@@ -65,8 +68,26 @@ def committed_answer(committed: Committed) -> Answer:
     return file_answer(committed.file, 201 if committed.is_new else 200)
 
 
-def bytes_answer(services: GatewayServices, call: Call, located: Located) -> Answer:
-    """The file's bytes, or the part asked for. Stored content is never run as a page of this origin."""
+def download_headers(file: FileInfo) -> dict[str, str]:
+    """What makes a browser save the file."""
+    return {
+        "Content-Type": file.content_type,
+        "Content-Disposition": attachment(file_name(file.path)),
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "sandbox; default-src 'none'",
+    }
+
+
+def bytes_answer(
+    services: GatewayServices,
+    call: Call,
+    located: Located,
+    describe: Callable[[FileInfo], Mapping[str, str]] = download_headers,
+) -> Answer:
+    """The file's bytes, or the part asked for. Stored content is never run as a page of this origin.
+
+    describe: gives the header fields that say what it is, and what a browser may do with it.
+    """
     file = located.file
     answer = decide(_conditions(call), file, services.clock.timestamp())
     headers = [
@@ -74,10 +95,7 @@ def bytes_answer(services: GatewayServices, call: Call, located: Located) -> Ans
         ("Last-Modified", last_modified(file)),
         ("Accept-Ranges", "bytes"),
         ("Cache-Control", "no-cache"),
-        ("Content-Type", file.content_type),
-        ("Content-Disposition", attachment(file_name(file.path))),
-        ("X-Content-Type-Options", "nosniff"),
-        ("Content-Security-Policy", "sandbox; default-src 'none'"),
+        *describe(file).items(),
         ("X-DFS-Version", str(file.version)),
         ("X-DFS-Checksum", f"{file.checksum.algorithm}={file.checksum.value}"),
     ]

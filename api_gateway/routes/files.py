@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from api_gateway.preview import preview_headers
 from api_gateway.receiving import receive_form
 from api_gateway.redundancy import read_redundancy
 from api_gateway.routes.answers import (
@@ -21,6 +22,7 @@ from common.records import FileInfo, take
 
 LISTING_PARAMETERS = ("prefix", "delimiter", "limit", "cursor", "status")
 MAX_MAP_PAGE = 1000
+MAX_VERSION = 2**53
 
 
 def add_file_routes(edge: Edge, services: GatewayServices) -> None:
@@ -76,9 +78,12 @@ def add_file_routes(edge: Edge, services: GatewayServices) -> None:
 
     @edge.route("GET", "/files/<file_id>/download")
     def download(call: Call, file_id: str) -> Answer:
-        located = masters.find_file(file_id, wanted_map(services, call), wanted_level(call))
-        call.permit(located.file.path)
-        return bytes_answer(services, call, _active(located))
+        return bytes_answer(services, call, located(call, file_id))
+
+    @edge.route("GET", "/files/<file_id>/preview")
+    def preview(call: Call, file_id: str) -> Answer:
+        """The same bytes to be shown on the page, of the types that are safe there."""
+        return bytes_answer(services, call, located(call, file_id), preview_headers)
 
     @edge.route("DELETE", "/files/<file_id>")
     def delete_file(call: Call, file_id: str) -> Answer:
@@ -108,6 +113,13 @@ def add_file_routes(edge: Edge, services: GatewayServices) -> None:
         call.permit(path)
         from_path = bound_path(call, file_id)
         return file_answer(masters.rename_file(file_id, path, call.headers.get("If-Match"), from_path))
+
+    def located(call: Call, file_id: str) -> Located:
+        """The file, or an old version of it, with what the request needs of its chunk map."""
+        version = call.number("version", 0, MAX_VERSION, minimum=1) or None
+        found = masters.find_file(file_id, wanted_map(services, call), wanted_level(call), version)
+        call.permit(found.file.path)
+        return _active(found)
 
     def delete(call: Call, file_id: str, if_match: str | None = None) -> FileInfo:
         is_permanent = call.flag("permanent")

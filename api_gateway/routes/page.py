@@ -1,13 +1,13 @@
-"""`/`: a plain page with an upload form, the folder's list, download and delete. It needs no script."""
+"""`/` and `/trash`: a folder's list and the trash, as whole pages; scripts make more of them, and none is needed."""
 
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlencode
 
 from flask import Flask, render_template
 
 from api_gateway.routes.answers import HTML_HEADERS, is_html_form, page_answer
+from api_gateway.routes.shown import crumbs, folder_link, folder_rows, trash_rows
 from api_gateway.routes.sign_in import to_sign_in
 from common.calls import Answer, Call, problem_answer
 from common.edge import Edge
@@ -15,36 +15,56 @@ from common.errors import DFSError
 from common.master_client import MasterClient
 
 PAGE_LIMIT = 100
+# Whoever has no session is led from these to the sign-in page, and back.
+_VIEWS = ("/", "/trash", "/cluster-view")
 
 
 def add_page_routes(app: Flask, edge: Edge, masters: MasterClient) -> None:
     @edge.route("GET", "/")
-    def page(call: Call) -> Answer:
-        actor = call.actor
+    def folder_page(call: Call) -> Answer:
+        """A folder; with `search` what begins so in it, with `everywhere` in the folders below too."""
         # Whoever may see some folders only begins there.
-        prefix = call.query.get("prefix", "") or (actor.prefix if actor is not None else "")
+        prefix, search = call.query.get("prefix", "") or _bound(call), call.query.get("search", "")
+        is_everywhere = call.flag("everywhere")
         call.permit(prefix)
-        query = {"prefix": prefix, "delimiter": "/", "limit": str(PAGE_LIMIT), "cursor": call.query.get("cursor", "")}
-        listing = masters.list_files({name: value for name, value in query.items() if value})
+        listing = masters.list_files(
+            _query(call, prefix=prefix + search, delimiter="" if is_everywhere else "/"),
+        )
+        following = folder_link(
+            prefix, search=search, everywhere="1" if is_everywhere else "", cursor=listing["next_cursor"]
+        )
+        return render(
+            call,
+            "index.html",
+            view="files",
+            prefix=prefix,
+            search=search,
+            is_everywhere=is_everywhere,
+            rows=folder_rows(listing, prefix),
+            crumbs=crumbs(prefix),
+            next_link=following if listing["next_cursor"] else None,
+            address=f"{call.environ['wsgi.url_scheme']}://{call.headers.get('Host', '')}",
+        )
+
+    @edge.route("GET", "/trash")
+    def trash_page(call: Call) -> Answer:
+        bound = _bound(call)
+        call.permit(bound)
+        listing = masters.list_files(_query(call, prefix=bound, status="deleted"))
+        next_link = f"/trash?cursor={listing['next_cursor']}" if listing["next_cursor"] else None
+        return render(call, "trash.html", view="trash", rows=trash_rows(listing["files"]), next_link=next_link)
+
+    def render(call: Call, template: str, **values: Any) -> Answer:
+        is_signed_in = call.actor is not None and call.actor.is_session
         with app.app_context():
-            text = render_template(
-                "index.html",
-                prefix=prefix,
-                folders=[(folder, folder[len(prefix) :], _link(folder)) for folder in listing["prefixes"]],
-                files=[file for file in listing["files"] if file["path"] != prefix],
-                crumbs=_crumbs(prefix),
-                next_link=_link(prefix, listing["next_cursor"]) if listing["next_cursor"] else None,
-                address=f"{call.environ['wsgi.url_scheme']}://{call.headers.get('Host', '')}",
-                is_signed_in=actor is not None and actor.is_session,
-            )
-        return page_answer(text)
+            return page_answer(render_template(template, is_signed_in=is_signed_in, bound=_bound(call), **values))
 
 
 def explain_error(app: Flask, error: DFSError, call: Call, request_id: str) -> Answer:
     """A browser that waits for a page gets the error as one; everybody else gets problem+json."""
     answer = problem_answer(error, request_id)
     if is_html_form(call):
-        if call.rule == "/" and "sign_in" in error.context:
+        if call.rule in _VIEWS and "sign_in" in error.context:
             return to_sign_in(call)
         with app.app_context():
             text = render_template("error.html", error=error, request_id=request_id).encode()
@@ -56,15 +76,12 @@ def explain_error(app: Flask, error: DFSError, call: Call, request_id: str) -> A
     return answer
 
 
-def _link(prefix: str, cursor: str | None = None) -> str:
-    parameters: dict[str, Any] = {"prefix": prefix, **({"cursor": cursor} if cursor else {})}
-    return "/?" + urlencode(parameters)
+def _bound(call: Call) -> str:
+    """The beginning of all paths that whoever asks may see."""
+    return call.actor.prefix if call.actor is not None else ""
 
 
-def _crumbs(prefix: str) -> list[tuple[str, str]]:
-    """The folders above, as (name, link)."""
-    crumbs, path = [], ""
-    for name in prefix.split("/")[:-1]:
-        path += name + "/"
-        crumbs.append((name, _link(path)))
-    return crumbs
+def _query(call: Call, **values: str) -> dict[str, str]:
+    """One page of a listing, as the masters are asked for it."""
+    query = {**values, "limit": str(PAGE_LIMIT), "cursor": call.query.get("cursor", "")}
+    return {name: value for name, value in query.items() if value}

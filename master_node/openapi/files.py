@@ -191,8 +191,8 @@ FILE_OPERATIONS = (
         "files",
         "The file with an id",
         {200: _LOCATED},
-        (FileUnknown,),
-        _MAP_PART,
+        (FileUnknown, VersionUnknown),
+        (Parameter("version", "query", "With this content; default: the present one.", COUNT), *_MAP_PART),
     ),
     Operation(
         "DELETE",

@@ -173,11 +173,14 @@ TRIES: dict[tuple[str, str], Try] = {
     ("POST", "/sign-in"): Try(None, to("/sign-in", data={"key": OPERATOR_KEY}), 303),
     ("POST", "/sign-out"): Try(None, to("/sign-out"), 303),
     ("GET", "/"): Try(one(READ), to(f"/?prefix={MINE}")),
+    ("GET", "/trash"): Try(one(READ), to("/trash")),
     ("GET", "/files"): Try(one(READ), to(f"/files?prefix={MINE}")),
     ("POST", "/files"): Try(one(WRITE), a_form, 201),
     ("GET", "/files/<file_id>"): Try(one(READ), to_file("")),
     ("GET", "/files/<file_id>/chunks"): Try(one(READ), to_file("/chunks")),
     ("GET", "/files/<file_id>/download"): Try(one(READ), to_file("/download")),
+    # The scene's files have no type.
+    ("GET", "/files/<file_id>/preview"): Try(one(READ), to_file("/preview"), 415),
     ("DELETE", "/files/<file_id>"): Try(one(DELETE), to_file(""), is_spent=True),
     ("POST", "/files/<file_id>/delete"): Try(one(DELETE), to_file("/delete"), is_spent=True),
     ("POST", "/files/<file_id>/restore"): Try(
@@ -191,6 +194,8 @@ TRIES: dict[tuple[str, str], Try] = {
     ("PUT", "/fs/<anypath:path>"): Try(one(WRITE), to_path(data=b"y")),
     ("GET", "/fs/<anypath:path>"): Try(one(READ), to_path()),
     ("DELETE", "/fs/<anypath:path>"): Try(one(DELETE), to_path(), is_spent=True),
+    ("GET", "/archive"): Try(one(READ), lambda scene: (f"/archive?path={scene.file()['path']}", {})),
+    ("POST", "/archive"): Try(one(READ), lambda scene: ("/archive", {"data": {"path": scene.file()["path"]}})),
     ("POST", "/links"): Try(one(READ), to("/links", json={"path": f"{MINE}1", "method": "GET", "seconds": 60}), 201),
     ("POST", "/keys"): Try(one(ADMIN), to("/keys", json={"name": "n", "rights": ["read"]}), 201, is_whole=True),
     ("GET", "/keys"): Try(one(ADMIN), to("/keys"), is_whole=True),

@@ -1,0 +1,87 @@
+/** What stands around the list of a folder: title, the path above, the empty state, how many entries there are. */
+
+import { byId, element, icon } from "../common/dom.js";
+import { count } from "../common/format.js";
+import { fsPath } from "../common/api.js";
+import { addressOf } from "./place.js";
+import { lastName } from "./entries.js";
+import { MAX_SORTED } from "./sorted.js";
+import { MAX_ROWS } from "./pages.js";
+
+/**
+ * Say which folder is on show, everywhere where it is said.
+ *
+ * @param {import("./place.js").Place} place
+ */
+export function showPlace(place) {
+  const name = place.prefix ? lastName(place.prefix) : "All files";
+  document.title = `${name} - Distributed File System`;
+  document.body.dataset.prefix = place.prefix;
+  byId("folder-name").textContent = name;
+  byId("search").value = place.search;
+  byId("everywhere").checked = place.isEverywhere;
+  const links = [crumb("All files", "")];
+  let path = "";
+  for (const segment of place.prefix.split("/").slice(0, -1)) {
+    path += `${segment}/`;
+    links.push(crumb(segment, path));
+  }
+  links.at(-1).firstChild.setAttribute("aria-current", "page");
+  byId("crumbs").replaceChildren(element("ol", {}, ...links));
+  showOrder(place);
+}
+
+/**
+ * Say how many entries there are, and what is not shown of them.
+ *
+ * @param {import("./grid.js").Source} source
+ * @param {import("./place.js").Place} place
+ */
+export function showCount(source, place) {
+  const { length, isComplete, isCut } = source;
+  const number = length.toLocaleString("en");
+  let words = isComplete ? count(length, "entry", "entries") : `More than ${number} entries`;
+  if (isCut && place.by !== "name") words = `Only the first ${MAX_SORTED.toLocaleString("en")} by name are sorted`;
+  else if (isCut) words = `Only the first ${MAX_ROWS.toLocaleString("en")} are shown: search to see others`;
+  byId("list-status").textContent = length ? words : "";
+  byId("empty").hidden = length > 0;
+  if (!length) showEmpty(place);
+}
+
+function showEmpty({ prefix, search, isEverywhere }) {
+  const [title, text] = byId("empty").querySelectorAll("#empty-title, #empty-text");
+  if (search) {
+    title.textContent = "Nothing begins with this";
+    const more = isEverywhere ? "" : ", or search with all folders below";
+    text.textContent = `Check the spelling, capital letters too${more}.`;
+    return;
+  }
+  title.textContent = "No files here yet";
+  const command = element("code", {}, `curl -T FILE ${location.origin}${fsPath(prefix)}FILE`);
+  text.replaceChildren("Drop files or folders anywhere on this page, or choose Upload. From a shell: ", command);
+}
+
+function showOrder({ by, isDescending }) {
+  for (const sort of document.querySelectorAll("[data-sort]")) {
+    const heading = sort.closest("th");
+    if (sort.dataset.sort !== by) heading.removeAttribute("aria-sort");
+    else heading.setAttribute("aria-sort", isDescending ? "descending" : "ascending");
+  }
+}
+
+function crumb(name, prefix) {
+  return element("li", {}, element("a", { href: addressOf({ prefix }) }, name));
+}
+
+/**
+ * Say that the list could not be read, and offer to try again.
+ *
+ * @param {string} text "" when all is well again
+ * @param {() => void} [again]
+ */
+export function showProblem(text, again) {
+  document.getElementById("list-problem")?.remove();
+  if (!text) return;
+  const retry = element("button", { type: "button", class: "button", onclick: again }, icon("restore"), "Try again");
+  byId("list").before(element("p", { id: "list-problem", class: "problem", role: "alert" }, `${text} `, retry));
+}

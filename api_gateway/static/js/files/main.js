@@ -1,0 +1,211 @@
+/** The file manager: makes the page's parts and lets them know of each other. */
+
+import { announce } from "../common/announce.js";
+import { explain } from "../common/api.js";
+import { byId } from "../common/dom.js";
+import { toast } from "../common/toast.js";
+import * as changes from "./changes.js";
+import { showDetails } from "./details.js";
+import { download } from "./downloads.js";
+import { enableDrag } from "./drag.js";
+import { parentOf } from "./entries.js";
+import { showCount, showPlace, showProblem } from "./frame.js";
+import { Grid } from "./grid.js";
+import { Pages } from "./pages.js";
+import { addressOf, placeOf, queryOf } from "./place.js";
+import { makeRow } from "./rows.js";
+import { Selection } from "./selection.js";
+import { Sorted } from "./sorted.js";
+import { SelectionBar } from "./toolbar.js";
+
+const TYPING_MS = 200;
+const STORED_MS = 500;
+let place = placeOf();
+let turn = 0;
+
+const selection = new Selection(() => {
+  bar.update();
+  if (grid.source !== null) grid.render();
+});
+const grid = new Grid({
+  make: (entry) => makeRow(entry, { link: linkOf(entry), action: "Details of" }),
+  selection,
+  open,
+  act: details,
+  keys: {
+    Enter: open,
+    i: (entry) => entry.id && details(entry),
+    F2: (entry) => rename(entry),
+    Delete: () => remove(),
+  },
+  onchange: () => showCount(grid.source, place),
+  onerror: failed,
+  onprogress: (count) => {
+    byId("list-status").textContent = `Reading the list: ${count.toLocaleString("en")} entries ...`;
+  },
+});
+const bar = new SelectionBar(selection, [
+  { label: "Download", icon: "download", run: () => run(download(...chosen())), id: "act-download" },
+  { label: "Details", icon: "info", run: () => details(selection.single), isForOne: true, id: "act-details" },
+  { label: "Rename", icon: "rename", run: () => rename(selection.single), isForOne: true, id: "act-rename" },
+  { label: "Move", icon: "move", run: move, id: "act-move" },
+  { label: "Delete", icon: "trash", run: remove, id: "act-delete" },
+]);
+
+/** Show a place. isMove: the focus goes to its list; origin: the entry there that it goes to, if it is in sight. */
+async function show(wanted, { isMove = false, origin = "" } = {}) {
+  turn += 1;
+  const mine = turn;
+  place = wanted;
+  showPlace(place);
+  selection.clear();
+  const onprogress = (count) => announceProgress(mine, count);
+  const isByName = place.by === "name" && !place.isDescending;
+  const source = isByName ? new Pages(queryOf(place)) : new Sorted(queryOf(place), place, onprogress);
+  try {
+    if (!(await grid.show(source))) return;
+  } catch (error) {
+    if (mine === turn && error.name !== "AbortError") failed(error);
+    return;
+  }
+  showProblem("");
+  if (isMove) window.scrollTo(0, 0);
+  if (isMove && !(origin && grid.focusOn((entry) => entry.path === origin)) && !grid.focus(0)) byId("folder-name").focus();
+  if (isMove) announce(`${byId("folder-name").textContent}: ${byId("list-status").textContent || "no files"}`);
+}
+
+function go(changed, options = { isMove: true }) {
+  const wanted = { ...place, ...changed };
+  history.pushState(null, "", addressOf(wanted));
+  show(wanted, options);
+}
+
+function open(entry) {
+  if (entry.kind === "folder") go({ prefix: entry.path, search: "", isEverywhere: false });
+  else details(entry);
+}
+
+function details(entry) {
+  if (!entry?.id) {
+    open(entry);
+    return;
+  }
+  showDetails(entry, {
+    rename: () => rename(entry),
+    move: () => run(changes.move([entry], null, parentOf(entry.path), changed)),
+    remove: () => run(changes.remove([entry], () => [entry], changed)),
+    changed,
+  });
+}
+
+function rename(entry) {
+  run(changes.rename(entry, changed));
+}
+
+function move() {
+  run(changes.move(...chosen(), place.prefix, changed));
+}
+
+function remove() {
+  if (selection.isEmpty && grid.activeEntry !== null) selection.only([grid.activeEntry]);
+  run(changes.remove(...chosen(), changed));
+}
+
+/** What is selected: as a list, where it is one, and as something that can be read through. */
+function chosen() {
+  return [selection.list, selection.snapshot()];
+}
+
+/** Something was changed: look again, and keep the focus in the list where its row is gone. */
+async function changed() {
+  selection.clear();
+  await grid.refresh();
+  if (document.activeElement === document.body) grid.focus();
+}
+
+async function run(work) {
+  try {
+    await work;
+  } catch (error) {
+    toast(explain(error), { kind: "error" });
+  }
+}
+
+function failed(error) {
+  showProblem(explain(error), () => show(place));
+}
+
+function linkOf(entry) {
+  return entry.kind === "folder" ? addressOf({ prefix: entry.path }) : `/files/${entry.id}/download`;
+}
+
+function announceProgress(mine, count) {
+  if (mine === turn) byId("list-status").textContent = `Sorting: ${count.toLocaleString("en")} entries read ...`;
+}
+
+function listen() {
+  window.addEventListener("popstate", () => {
+    const from = place.prefix;
+    show(placeOf(), { isMove: true, origin: from });
+  });
+  byId("crumbs").addEventListener("click", (event) => {
+    const link = event.target.closest("a");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    const from = place.prefix;
+    const { prefix } = placeOf(link.href);
+    go({ prefix, search: "", isEverywhere: false }, { isMove: true, origin: from.slice(0, from.indexOf("/", prefix.length) + 1) });
+  });
+  byId("new-folder").addEventListener("click", () => run(makeFolder()));
+  for (const sort of document.querySelectorAll("[data-sort]")) {
+    sort.addEventListener("click", () => {
+      const by = sort.dataset.sort;
+      const isDescending = by === place.by && !place.isDescending;
+      go({ by, isDescending }, {});
+      announce(`Sorted by ${by}, ${isDescending ? "descending" : "ascending"}.`);
+    });
+  }
+  listenToSearch();
+  let soon = 0;
+  document.addEventListener("dfs:stored", () => {
+    clearTimeout(soon);
+    soon = setTimeout(() => grid.refresh(), STORED_MS);
+  });
+  enableDrag({
+    body: byId("rows"),
+    crumbs: byId("crumbs"),
+    entryOf: (row) => grid.entryOf(row),
+    chosen: (entry) => (selection.has(entry) ? selection.list : [entry]),
+    drop: (entries, target) => run(changes.moveTo(entries, target, changed)),
+  });
+}
+
+function listenToSearch() {
+  const [field, everywhere] = [byId("search"), byId("everywhere")];
+  let soon = 0;
+  const search = () => {
+    clearTimeout(soon);
+    const wanted = { ...place, search: field.value, isEverywhere: everywhere.checked };
+    history.replaceState(null, "", addressOf(wanted));
+    show(wanted).then(() => announce(byId("list-status").textContent || byId("empty-title").textContent));
+  };
+  field.addEventListener("input", () => {
+    clearTimeout(soon);
+    soon = setTimeout(search, TYPING_MS);
+  });
+  everywhere.addEventListener("change", search);
+  byId("search-form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    search();
+  });
+}
+
+async function makeFolder() {
+  const path = await changes.newFolder(place.prefix);
+  if (path === null) return;
+  await changed();
+  grid.focusOn((entry) => entry.path === path);
+}
+
+listen();
+show(place);

@@ -1,0 +1,45 @@
+/** Puts the parts of the page's uploads together. */
+
+import { toast } from "../common/toast.js";
+import { count } from "../common/format.js";
+import { openDropzone } from "./dropzone.js";
+import { Interrupted } from "./interrupted.js";
+import { Memory } from "./memory.js";
+import { Panel } from "./panel.js";
+import { Questions } from "./questions.js";
+import { Queue } from "./queue.js";
+import { Reporter } from "./reporter.js";
+
+const memory = new Memory();
+const reporter = new Reporter();
+const queue = new Queue(memory, {
+  onChange: () => panel.refresh(),
+  onStored: (upload, fileId) => {
+    document.dispatchEvent(new CustomEvent("dfs:stored", { detail: { path: upload.path, file_id: fileId } }));
+    reporter.stored(upload);
+  },
+  onFailed: (upload) => reporter.failed(upload),
+  onQuestion: (upload) => questions.put(upload),
+});
+const questions = new Questions(queue);
+const panel = new Panel(queue, (upload) => questions.put(upload, true));
+const interrupted = new Interrupted(memory, queue, (entries) => add(entries, { answer: null }), (names) =>
+  toast(`${count(names.length, "file")} was not among the interrupted uploads: ${names[0]}`, { kind: "error" }),
+);
+
+openDropzone(take, (path) => toast(`“${path}” could not be read.`, { kind: "error" }));
+interrupted.refresh();
+
+/** Everything goes into the folder that is on show when it is given. */
+async function take(batches) {
+  const folder = document.body.dataset.prefix ?? "";
+  const batch = { answer: null };
+  for await (const entries of batches) {
+    add(entries.map(({ path, file }) => ({ path: folder + path, file })), batch);
+  }
+}
+
+function add(entries, batch) {
+  queue.add(entries, batch);
+  interrupted.changed();
+}

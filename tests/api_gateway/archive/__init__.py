@@ -1,0 +1,1 @@
+"""The ZIP of several files: its parts that know no network."""

@@ -1,0 +1,1 @@
+"""What single routes of the gateway answer, on a small system in this process."""
