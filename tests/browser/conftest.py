@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from benchmarks.chromium import MISSING, VARIABLE, NoChromium, find_chromium, running_chromium
 from benchmarks.wide_folder import fill_folder
@@ -19,6 +19,7 @@ from tests.support.client import GatewayClient
 from tests.support.cluster import KIB, TestCluster
 
 WIDE_FOLDER, WIDE_COUNT = "wide/", 100_000
+TIMEOUT_MS = 20_000
 OpenPage = Callable[..., Page]
 
 
@@ -37,6 +38,7 @@ def chromium() -> Iterator[Browser]:
         if os.environ.get(VARIABLE):
             raise
         pytest.skip(MISSING)
+    expect.set_options(timeout=TIMEOUT_MS)
     with running_chromium() as browser:
         yield browser
 
@@ -82,7 +84,7 @@ def open_page(chromium: Browser, cluster: TestCluster, watch: Watch) -> Iterator
     def open_page(address: str = "/", **options: object) -> Page:
         context = chromium.new_context(base_url=cluster.base_url, **options)  # type: ignore[arg-type]
         contexts.append(context)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(TIMEOUT_MS)
         watch.attach(context)
         page = context.new_page()
         page.goto(address)

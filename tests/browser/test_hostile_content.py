@@ -17,7 +17,7 @@ NAMES = [
     "'-alert(1)-'.txt",
     "javascript:window.harmed=1",
     "{{7*7}}${7*7}.txt",
-    "photo‮gpj.exe",
+    "photo\u202egpj.exe",
     "line\nbreak\ttab.txt",
     "% # ? & + ;=.txt",
     "  blanks at both ends  ",

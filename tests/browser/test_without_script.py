@@ -15,7 +15,7 @@ def test_a_file_is_uploaded_downloaded_and_deleted(open_page: OpenPage, client: 
     page = open_page("/?prefix=plain%2F", java_script_enabled=False)
     chosen = tmp_path / "notes.txt"
     chosen.write_bytes(b"without a script")
-    page.locator("input[type=file]").set_input_files(chosen)
+    page.get_by_label(re.compile("^Upload files to")).set_input_files(chosen)
     page.get_by_role("button", name="Upload", exact=True).click()
     expect(page).to_have_url(re.compile(r"/\?prefix=plain%2F$"))
     row = page.get_by_role("row").filter(has_text="notes.txt")

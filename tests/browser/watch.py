@@ -13,6 +13,8 @@ window.cspViolations = [];
 document.addEventListener("securitypolicyviolation", (event) =>
   window.cspViolations.push(`${event.violatedDirective}: ${event.blockedURI}`));
 """
+# The page asks whether a name is free by taking it; the browser logs the refusal.
+_REFUSALS = ("status of 409", "status of 412")
 
 
 class Watch:
@@ -47,7 +49,10 @@ class Watch:
             self._forgiven = False
 
     def _on_console(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning") and not (self._forgiven and "Failed to load resource" in message.text):
+        if message.type not in ("error", "warning"):
+            return
+        is_answer = "Failed to load resource" in message.text
+        if not (is_answer and (self._forgiven or any(text in message.text for text in _REFUSALS))):
             self.problems.append(f"{message.location.get('url')}: logs: {message.text}")
 
     def _on_error(self, error: WebError) -> None:
