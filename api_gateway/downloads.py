@@ -127,7 +127,7 @@ class DownloadService:
 
     def _small_chunk(self, file: FileInfo, location: ChunkLocation) -> bytes:
         """A whole chunk, from memory where it was read before."""
-        name = chunk_id(file.version_id, location.index)
+        name = chunk_id(file.version_id, location.index, location.attempt)
         kept = self._small_chunks.get(name)
         if kept is None:
             buffer = bytearray(location.size_bytes)
@@ -210,7 +210,7 @@ class DownloadService:
     def _fetch_from(
         self, file: FileInfo, span: _Span, location: ChunkLocation, buffer: bytearray, call: Abort
     ) -> _Outcome:
-        name = chunk_id(file.version_id, location.index)
+        name = chunk_id(file.version_id, location.index, location.attempt)
         outcome = _Outcome.LOST
         view = memoryview(buffer)[: span.blocks_stop - span.blocks_start]
         for target in self._avoidance.order(location.replicas):

@@ -7,14 +7,15 @@ DFSError
     NotFound 404                FileUnknown, VersionUnknown, UploadUnknown, ChunkMissing, WorkerUnknown, KeyUnknown,
                                 QuotaUnknown
     MethodNotAllowed 405
-    Conflict 409                PathTaken, UploadClosed, ChunkConflict, StaleEpoch, AdminNeeded,
-                                IncompatibleRelease
+    Conflict 409                PathTaken, UploadClosed, UploadSealed, OffsetConflict, ChunkConflict, StaleEpoch,
+                                AdminNeeded, IncompatibleRelease
     FileDeleted 410
     PreconditionFailed 412
     TooLarge 413                LargerThanQuota
     NoPreview 415
     RangeNotSatisfiable 416
     ChunkCorrupt 422
+    UploadTakenOver 423
     TooManyRequests 429         TooManySignIns
     InternalError 500
     ChunkLost 500
@@ -153,6 +154,16 @@ class UploadClosed(Conflict):
     code, title = "upload_closed", "The upload was aborted and takes no more chunks"
 
 
+class UploadSealed(Conflict):
+    code, title = "upload_sealed", "The upload has all its bytes and takes no more"
+
+
+class OffsetConflict(Conflict):
+    """context: `offset`, up to which the upload has its bytes."""
+
+    code, title = "offset_conflict", "The upload goes on at another offset"
+
+
 class ChunkConflict(Conflict):
     code, title = "chunk_conflict", "The chunk exists with other bytes; chunks never change"
 
@@ -195,6 +206,10 @@ class RangeNotSatisfiable(DFSError):
 
 class ChunkCorrupt(DFSError):
     status, code, title = 422, "chunk_corrupt", "The bytes do not match their checksum"
+
+
+class UploadTakenOver(DFSError):
+    status, code, title = 423, "upload_taken_over", "Another request goes on with the upload"
 
 
 class TooManyRequests(DFSError):

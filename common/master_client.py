@@ -8,6 +8,7 @@ exception, and harmless: a second copy opens another upload, which stays empty a
 from __future__ import annotations
 
 import random
+import secrets
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -26,6 +27,7 @@ from common.errors import (
 )
 from common.http import HttpPool
 from common.records import Checksum, ChunkLocation, FileInfo, Heartbeat, OpenUpload, StoredChunk, take, take_objects
+from common.resumables import NewResumable, ResumableInfo, ResumedUpload
 
 
 @dataclass(frozen=True)
@@ -71,25 +73,60 @@ class MasterClient:
         place: int,
         consistency: str | None = None,
         size_bytes: int | None = None,
+        resumable: NewResumable | None = None,
     ) -> OpenUpload:
         """Open an upload and place its first `place` chunks. path: where it will be committed, if known.
 
         consistency: how many replicas must be on disk before it is acknowledged, "one", "quorum" or "all"; None, as
         for the factor: as the masters are configured. size_bytes: of the whole file, if known.
+        resumable: for one that is sent in many requests; it needs a path, unless it is partial, and `place` is 0:
+        every request, the first too, begins with `resume_upload`.
         Raises NotEnoughWorkers, ClusterFull, InvalidRequest, QuotaExceeded, LargerThanQuota.
         """
-        body = {
+        body: dict[str, Any] = {
             "path": path,
             "replication_factor": replication_factor,
             "place": place,
             "consistency": consistency,
             "size_bytes": size_bytes,
         }
+        if resumable is not None:
+            body["resumable"] = resumable.to_json()
         return OpenUpload.from_json(self._call("POST", "/uploads", body))
 
-    def record_chunks(self, upload_id: str, chunks: Sequence[StoredChunk], place_from: int, place: int) -> OpenUpload:
-        """Record finished chunks, which must follow on those recorded before, and place the next ones."""
-        body = {"chunks": [chunk.to_json() for chunk in chunks], "place_from": place_from, "place": place}
+    def find_upload(self, upload_id: str) -> ResumableInfo:
+        """A resumable upload as it stands. Raises UploadUnknown, UploadClosed (given up, or expired)."""
+        return ResumableInfo.from_json(self._call("GET", f"/uploads/{quote(upload_id, safe='')}"))
+
+    def resume_upload(self, upload_id: str, offset: int, length: int | None = None, place: int = 0) -> ResumedUpload:
+        """Take a resumable upload over, to send what follows on `offset`; whoever had it before is fenced off.
+
+        length: of the whole, where the client says it only now. place: so many chunks, from `next_index` on.
+        Chunks that are written now have the new attempt in their ids, also the first one, which begins with the bytes
+        of the tail where there is one. Unless it is what the upload ends with, a short chunk's note must not say that
+        it is the last (`ChunkNote.last`).
+        Raises OffsetConflict, UploadSealed, UploadUnknown, UploadClosed, InvalidRequest for another length than was
+        given before, and what `open_upload` raises.
+        """
+        # The same for every copy of this call, so that a repeated one does not fence its own caller off.
+        body = {"offset": offset, "length": length, "place": place, "session": secrets.token_hex(8)}
+        return ResumedUpload.from_json(self._call("POST", f"/uploads/{quote(upload_id, safe='')}/resume", body))
+
+    def record_chunks(
+        self, upload_id: str, chunks: Sequence[StoredChunk], place_from: int, place: int, attempt: int | None = None
+    ) -> OpenUpload:
+        """Record finished chunks, which must follow on those recorded before, and place the next ones.
+
+        attempt: of a resumable upload, as for its chunks. Then the last one may be short: the tail, with which the
+        attempt ends, for the same id can never name a longer one. Raises UploadTakenOver once another has resumed it.
+        """
+        body: dict[str, Any] = {
+            "chunks": [chunk.to_json() for chunk in chunks],
+            "place_from": place_from,
+            "place": place,
+        }
+        if attempt is not None:
+            body["attempt"] = attempt
         return OpenUpload.from_json(self._call("POST", f"/uploads/{upload_id}/chunks", body))
 
     def commit_upload(
@@ -104,8 +141,14 @@ class MasterClient:
         chunks: Sequence[StoredChunk],
         if_match: str | None = None,
         if_none_match: str | None = None,
+        attempt: int | None = None,
     ) -> tuple[FileInfo, bool]:
-        """Make the upload the file at `path`, in one step; returns the file and whether it is a new one."""
+        """Make the upload the file at `path`, in one step; returns the file and whether it is a new one.
+
+        attempt: of a resumable upload. Its last chunk, where that is short, must be one of this attempt: a tail of an
+        earlier one is written again. From here on it takes no more bytes, whatever this call raises: after any error
+        that may pass, `commit_sealed` goes on. Raises UploadTakenOver.
+        """
         body = {
             "path": path,
             "content_type": content_type,
@@ -116,8 +159,17 @@ class MasterClient:
             "if_match": if_match,
             "if_none_match": if_none_match,
         }
-        answer = self._call("POST", f"/uploads/{upload_id}/commit", body)
-        return FileInfo.from_json(take(answer, "file", dict)), take(answer, "is_new", bool)
+        if attempt is not None:
+            body["attempt"] = attempt
+        return _committed(self._call("POST", f"/uploads/{upload_id}/commit", body))
+
+    def commit_sealed(self, upload_id: str) -> tuple[FileInfo, bool]:
+        """Commit a resumable upload that is sealed, from what its document says; any gateway may, any number of times.
+
+        Raises UploadUnknown, UploadClosed, PreconditionFailed, InvalidRequest for one that is not sealed yet, and what
+        else `commit_upload` raises.
+        """
+        return _committed(self._call("POST", f"/uploads/{upload_id}/commit", {"sealed": True}))
 
     def abort_upload(self, upload_id: str) -> None:
         """Give the upload up; its chunks are collected."""
@@ -303,6 +355,10 @@ class MasterClient:
         with self._lock:
             if self._preferred == failed:
                 self._preferred = (failed + 1) % len(self._urls)
+
+
+def _committed(answer: Mapping[str, Any]) -> tuple[FileInfo, bool]:
+    return FileInfo.from_json(take(answer, "file", dict)), take(answer, "is_new", bool)
 
 
 def _level(level: str | None) -> str:

@@ -16,20 +16,36 @@ from common.errors import InvalidRequest
 from common.paths import file_name
 
 _VERSION_ID = re.compile(r"[0-9a-f]{32}")
-_CHUNK_ID = re.compile(r"[0-9a-f]{32}-[0-9a-f]{8}")
+_CHUNK_ID = re.compile(r"[0-9a-f]{32}-[0-9a-f]{8}(-(?!00000000)[0-9a-f]{8})?")
 _CHECKSUM = re.compile(r"[0-9a-f]{32}")
-MAX_CHUNK_INDEX = 0xFFFFFFFF
+MAX_CHUNK_INDEX = MAX_ATTEMPT = 0xFFFFFFFF
+_SLOT_LENGTH = 41
 Value = TypeVar("Value")
 
 
-def chunk_id(version_id: str, index: int) -> str:
-    """The name of a chunk on every worker: which version it belongs to and its place in it, from 0."""
-    return f"{version_id}-{index:08x}"
+def chunk_id(version_id: str, index: int, attempt: int = 0) -> str:
+    """The name of a chunk on every worker: which version it belongs to, its place in it, from 0, and the attempt.
+
+    attempt: by which resumption of a resumable upload it was sent; 0 for all other chunks. Each writes chunks of its
+    own, so that an id never comes to name other bytes.
+    """
+    return f"{version_id}-{index:08x}-{attempt:08x}" if attempt else f"{version_id}-{index:08x}"
 
 
 def version_of(chunk_id: str) -> str:
     """The version that a chunk belongs to, which is the id of its upload too."""
     return chunk_id.partition("-")[0]
+
+
+def slot_of(chunk_id: str) -> str:
+    """The id without its attempt: the place in a version that all attempts share, and that has one record."""
+    return chunk_id[:_SLOT_LENGTH]
+
+
+def place_of(chunk_id: str) -> tuple[str, int, int]:
+    """The version, the index and the attempt that an id is made of."""
+    version_id, index, attempt = (*chunk_id.split("-"), "0")[:3]
+    return version_id, int(index, 16), int(attempt, 16)
 
 
 def is_chunk_id(text: str) -> bool:
@@ -55,6 +71,18 @@ def take_objects(source: Mapping[str, Any], name: str) -> list[Mapping[str, Any]
     if not all(isinstance(item, Mapping) for item in items):
         raise InvalidRequest(f"the field {name!r} must list objects")
     return items
+
+
+def _attempt_to_json(attempt: int) -> dict[str, int]:
+    """Left out where it is 0, as it is for all but resumable uploads; an earlier release does not know it."""
+    return {"attempt": attempt} if attempt else {}
+
+
+def _take_attempt(source: Mapping[str, Any]) -> int:
+    attempt = take({"attempt": 0, **source}, "attempt", int)
+    if attempt > MAX_ATTEMPT:
+        raise InvalidRequest(f"an attempt is at most {MAX_ATTEMPT}")
+    return attempt
 
 
 @dataclass(frozen=True)
@@ -98,6 +126,7 @@ class StoredChunk:
     checksum: str
     replicas: tuple[str, ...]
     doubtful: tuple[str, ...] = ()
+    attempt: int = 0
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -106,6 +135,7 @@ class StoredChunk:
             "checksum": self.checksum,
             "replicas": list(self.replicas),
             "doubtful": list(self.doubtful),
+            **_attempt_to_json(self.attempt),
         }
 
     @classmethod
@@ -120,7 +150,8 @@ class StoredChunk:
             raise InvalidRequest("the field 'doubtful' must list worker ids")
         if not _CHECKSUM.fullmatch(checksum) or index > MAX_CHUNK_INDEX:
             raise InvalidRequest("a chunk needs an index and a checksum of 32 hexadecimal digits")
-        return cls(index, take(source, "size_bytes", int), checksum, tuple(replicas), tuple(doubtful))
+        size_bytes, attempt = take(source, "size_bytes", int), _take_attempt(source)
+        return cls(index, size_bytes, checksum, tuple(replicas), tuple(doubtful), attempt)
 
 
 @dataclass(frozen=True)
@@ -131,6 +162,7 @@ class ChunkLocation:
     size_bytes: int
     checksum: str
     replicas: tuple[Target, ...]
+    attempt: int = 0
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -138,6 +170,7 @@ class ChunkLocation:
             "size_bytes": self.size_bytes,
             "checksum": self.checksum,
             "replicas": [target.to_json() for target in self.replicas],
+            **_attempt_to_json(self.attempt),
         }
 
     @classmethod
@@ -147,6 +180,7 @@ class ChunkLocation:
             take(source, "size_bytes", int),
             take(source, "checksum", str),
             tuple(Target.from_json(item) for item in take_objects(source, "replicas")),
+            _take_attempt(source),
         )
 
 

@@ -229,6 +229,11 @@ class MasterSettings:
     upload_idle_seconds: float = setting(
         3600.0, "an open upload without progress for this long is collected", minimum=1.0
     )
+    resumable_idle_seconds: float = setting(
+        86400.0,
+        "a resumable upload without progress for this long is collected, and one that is done is forgotten",
+        minimum=1.0,
+    )
     max_versions: int = setting(
         100, "old versions kept per file; older ones are freed before their time", minimum=1, maximum=1000
     )

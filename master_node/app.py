@@ -18,6 +18,7 @@ from common.monitoring import Monitoring
 from common.openapi.build import build_document
 from common.openapi.service import add_document_route
 from common.records import Checksum, StoredChunk, is_version_id, take, take_objects
+from common.resumables import NewResumable
 from master_node.catalog import MAX_CHUNK_PAGE, Catalog, Expected, read_level
 from master_node.cluster_routes import ClusterServices, add_cluster_routes
 from master_node.commit import CommitRequest, Committer
@@ -28,6 +29,8 @@ from master_node.model import ACTIVE, DELETED, Preconditions
 from master_node.openapi.description import DESCRIPTION
 from master_node.quota_routes import add_quota_routes
 from master_node.quotas.ledger import Ledger
+from master_node.resumable_routes import add_resumable_routes
+from master_node.resumables import Resumables
 from master_node.store.base import ReadLevel
 from master_node.trash import Trash
 from master_node.uploads import Uploads
@@ -41,6 +44,7 @@ class MasterServices:
 
     uploads: Uploads
     committer: Committer
+    resumables: Resumables
     catalog: Catalog
     ledger: Ledger
     trash: Trash
@@ -60,6 +64,7 @@ def create_app(
     app = Flask(node_id, static_folder=None)
     edge = internal_edge(app, log, secret, monitoring)
     _add_upload_routes(edge, services, log)
+    add_resumable_routes(edge, services.resumables)
     _add_file_routes(edge, services)
     add_quota_routes(edge, services.ledger)
     add_cluster_routes(edge, services.cluster)
@@ -78,32 +83,31 @@ def _add_upload_routes(edge: Edge, services: MasterServices, log: EventLog) -> N
             take(body, "place", int),
             _optional(body, "consistency", str),
             _optional(body, "size_bytes", int),
+            NewResumable.from_json(take(body, "resumable", dict)) if body.get("resumable") is not None else None,
         )
         return json_answer(opened.to_json(), 201)
 
     @edge.route("POST", "/uploads/<upload_id>/chunks")
     def record_chunks(call: Call, upload_id: str) -> Answer:
         body = call.json()
-        opened = services.uploads.record(
-            upload_id, _chunks(body), take(body, "place_from", int), take(body, "place", int)
-        )
+        chunks, place_from, place = _chunks(body), take(body, "place_from", int), take(body, "place", int)
+        attempt = _optional(body, "attempt", int)
+        if attempt is None:
+            opened = services.uploads.record(upload_id, chunks, place_from, place)
+        else:
+            opened = services.resumables.record(upload_id, attempt, chunks, place_from, place)
         return json_answer(opened.to_json())
 
     @edge.route("POST", "/uploads/<upload_id>/commit")
     def commit_upload(call: Call, upload_id: str) -> Answer:
         body = call.json()
-        file, is_new = services.committer.commit(
-            upload_id,
-            CommitRequest(
-                path=take(body, "path", str),
-                content_type=take(body, "content_type", str),
-                size=take(body, "size", int),
-                chunk_count=take(body, "chunk_count", int),
-                checksum=Checksum.from_json(take(body, "checksum", dict)),
-                chunks=_chunks(body),
-                preconditions=Preconditions(_optional(body, "if_match", str), _optional(body, "if_none_match", str)),
-            ),
-        )
+        attempt = _optional(body, "attempt", int)
+        if body.get("sealed") is True:
+            file, is_new = services.resumables.commit_sealed(upload_id)
+        elif attempt is None:
+            file, is_new = services.committer.commit(upload_id, _commit_request(body))
+        else:
+            file, is_new = services.resumables.commit(upload_id, attempt, _commit_request(body))
         log.info("committed", upload_id=upload_id, file_id=file.file_id, path=file.path)
         return json_answer({"file": file.to_info().to_json(), "is_new": is_new})
 
@@ -170,6 +174,18 @@ def _add_file_routes(edge: Edge, services: MasterServices) -> None:
         limit = call.number("limit", MAX_CHUNK_PAGE, MAX_CHUNK_PAGE, minimum=1)
         chunks = services.catalog.list_chunks(version_id, start, limit, _level(call))
         return json_answer({"chunks": [chunk.to_json() for chunk in chunks]})
+
+
+def _commit_request(body: Mapping[str, Any]) -> CommitRequest:
+    return CommitRequest(
+        path=take(body, "path", str),
+        content_type=take(body, "content_type", str),
+        size=take(body, "size", int),
+        chunk_count=take(body, "chunk_count", int),
+        checksum=Checksum.from_json(take(body, "checksum", dict)),
+        chunks=_chunks(body),
+        preconditions=Preconditions(_optional(body, "if_match", str), _optional(body, "if_none_match", str)),
+    )
 
 
 def _map_part(call: Call) -> MapPart:

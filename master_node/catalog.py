@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from master_node import model
 from master_node.election import Election
 from master_node.listing import ListingQuery, list_page
 from master_node.membership import ALIVE, Membership
-from master_node.model import File, Preconditions
+from master_node.model import Chunk, File, Preconditions
 from master_node.quotas.ledger import Ledger
 from master_node.store.base import KeyTaken, MetadataStore, ReadLevel
 
@@ -201,18 +201,25 @@ class Catalog:
 
     def _located(self, store: MetadataStore, file: File, part: MapPart) -> Located:
         info = file.to_info()
-        is_wanted = part.count and part.start < info.chunk_count
-        return Located(info, self._locations(store, info.version_id, part.start, part.count) if is_wanted else ())
+        # Beyond its end a resumable upload may have records that are not its own, until they are collected.
+        count = min(part.count, info.chunk_count - part.start)
+        return Located(info, self._locations(store, info.version_id, part.start, count) if count > 0 else ())
 
     def _locations(self, store: MetadataStore, version_id: str, start: int, limit: int) -> tuple[ChunkLocation, ...]:
+        return self.locate(store.list_chunks(version_id, start, limit))
+
+    def locate(self, chunks: Sequence[Chunk]) -> tuple[ChunkLocation, ...]:
+        """Where these chunks can be read, those replicas first that are alive."""
         states = {view.record.worker_id: view.state for view in self._membership.workers()}
         targets = self._membership.targets()
         locations = []
-        for chunk in store.list_chunks(version_id, start, limit):
+        for chunk in chunks:
             replicas = [targets.get(worker_id, Target(worker_id, "")) for worker_id in chunk.replicas]
             self._rng.shuffle(replicas)
             replicas.sort(key=lambda target: states.get(target.worker_id) != ALIVE)
-            locations.append(ChunkLocation(chunk.index, chunk.size_bytes, chunk.checksum, tuple(replicas)))
+            locations.append(
+                ChunkLocation(chunk.index, chunk.size_bytes, chunk.checksum, tuple(replicas), chunk.attempt)
+            )
         return tuple(locations)
 
 

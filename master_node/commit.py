@@ -87,18 +87,32 @@ class Committer:
         if is_folder(request.path) and request.size:
             raise InvalidPath('a path that ends in "/" is a folder\'s own entry and holds no bytes')
         upload = self._require_upload(upload_id)
+        if upload.resumable is not None:
+            raise InvalidRequest("this upload is resumable: it is committed with its attempt, or once it is sealed")
         if upload.state == model.OPEN:
             upload = record_chunks(self._store, upload, request.chunks, is_last=True)
-            _check_complete(upload, request)
-        for _ in range(MAX_TURNS):
-            if upload.state == model.ABORTED:
-                raise _refusal(upload)
-            if upload.state == model.COMMITTED:
-                return self._committed_file(upload, upload.file_id)
-            upload, landed = self._try(upload, request)
-            if landed is not None:
-                return model.as_of(landed, upload_id), landed.file_id == upload_id
-        raise TooManyVersions("too many writers of this path at once")
+            check_complete(upload, request)
+        return self._settle(upload, request)
+
+    def commit_sealed(self, upload_id: str) -> tuple[File, bool]:
+        """The same for a resumable upload that is sealed, from what its document says."""
+        upload = self._require_upload(upload_id)
+        if upload.state == model.ABORTED:
+            raise _refusal(upload)
+        resumable = upload.resumable
+        if resumable is None or resumable.sealed is None:
+            raise InvalidRequest("the upload is not sealed", upload_id=upload_id)
+        sealed = resumable.sealed
+        request = CommitRequest(
+            path=resumable.path,
+            content_type=sealed.content_type,
+            size=sealed.size_bytes,
+            chunk_count=sealed.chunk_count,
+            checksum=sealed.checksum,
+            chunks=(),
+            preconditions=Preconditions(sealed.if_match, sealed.if_none_match),
+        )
+        return self._settle(upload, request)
 
     def fence(self, upload: Upload) -> bool:
         """Settle an aborted upload: True when it had been committed after all, else it never will be."""
@@ -129,12 +143,24 @@ class Committer:
                 last_activity_at=self._election.clock_seconds(),
             )
             # Relaxed: where the note is lost, the file itself says that it has the version.
-            if present.state == model.COMMITTED or self._store.replace_upload(committed, is_relaxed=True):
+            if present.state in (model.COMMITTED, model.KEPT) or self._store.replace_upload(committed, is_relaxed=True):
                 return committed
             found = self._store.find_upload(upload.upload_id)
             if found is None:
                 return committed
             present = found
+
+    def _settle(self, upload: Upload, request: CommitRequest) -> tuple[File, bool]:
+        """Try until the upload is known to be a file, or never to become one."""
+        for _ in range(MAX_TURNS):
+            if upload.state == model.ABORTED:
+                raise _refusal(upload)
+            if upload.state in (model.COMMITTED, model.KEPT):
+                return self._committed_file(upload, upload.file_id)
+            upload, landed = self._try(upload, request)
+            if landed is not None:
+                return model.as_of(landed, upload.upload_id), landed.file_id == upload.upload_id
+        raise TooManyVersions("too many writers of this path at once")
 
     def _try(self, upload: Upload, request: CommitRequest) -> tuple[Upload, File | None]:
         """One turn: execute the upload's target, or name one; returns the upload as it stands then.
@@ -227,7 +253,7 @@ class Committer:
 
     def _retarget(self, upload: Upload, path: str) -> Upload:
         """Name the next write to try. The present target, if any, must be one that cannot succeed any more."""
-        if upload.state != model.OPEN:
+        if upload.state not in (model.OPEN, model.SEALED):
             return upload
         target = choose_target(self._store, upload.upload_id, path)
         changed = replace(upload, target=target, revision=upload.revision + 1)
@@ -291,7 +317,8 @@ def _refusal(upload: Upload) -> DFSError:
     return UploadClosed("the upload was aborted", upload_id=upload.upload_id)
 
 
-def _check_complete(upload: Upload, request: CommitRequest) -> None:
+def check_complete(upload: Upload, request: CommitRequest) -> None:
+    """Raise InvalidRequest unless just the chunks that the commit speaks of are recorded."""
     if upload.recorded_count != request.chunk_count or upload.recorded_bytes != request.size:
         raise InvalidRequest(
             f"{upload.recorded_count} chunks with {upload.recorded_bytes} bytes are recorded;"

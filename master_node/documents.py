@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from common.records import Checksum, Heartbeat
+from master_node.attempts import Loose, Resumable, Sealed
 from master_node.model import Chunk, CommitTarget, File, Lease, OldVersion, Upload, Version, WorkerRecord
 
 Document = dict[str, Any]
@@ -69,6 +70,7 @@ def chunk_to_document(chunk: Chunk) -> Document:
         "owed": chunk.owed,
         "doubtful": list(chunk.doubtful),
         "revision": chunk.revision,
+        "attempt": chunk.attempt,
     }
 
 
@@ -82,11 +84,12 @@ def chunk_from_document(source: Mapping[str, Any]) -> Chunk:
         source["owed"],
         tuple(source["doubtful"]),
         source.get("revision", 1),
+        source.get("attempt", 0),
     )
 
 
 def upload_to_document(upload: Upload) -> Document:
-    target = upload.target
+    target, resumable = upload.target, upload.resumable
     return {
         "upload_id": upload.upload_id,
         "state": upload.state,
@@ -103,6 +106,7 @@ def upload_to_document(upload: Upload) -> Document:
         "is_collected": upload.is_collected,
         "refusal": upload.refusal,
         "write_quorum": upload.write_quorum,
+        **({"resumable": _resumable_to_document(resumable)} if resumable is not None else {}),
     }
 
 
@@ -125,6 +129,7 @@ def upload_from_document(source: Mapping[str, Any]) -> Upload:
         refusal=source["refusal"],
         # Written by an earlier release, which had no other quorum than the configured one.
         write_quorum=source.get("write_quorum", source["replication_factor"] // 2 + 1),
+        resumable=_resumable_from_document(source["resumable"]) if source.get("resumable") is not None else None,
     )
 
 
@@ -151,6 +156,62 @@ def _target_to_document(target: CommitTarget) -> Document:
         "revision": target.revision,
         "is_insert": target.is_insert,
     }
+
+
+def _resumable_to_document(resumable: Resumable) -> Document:
+    sealed = resumable.sealed
+    return {
+        "path": resumable.path,
+        "length": resumable.length,
+        "metadata": resumable.metadata,
+        "content_type": resumable.content_type,
+        "file_name": resumable.file_name,
+        "is_partial": resumable.is_partial,
+        "attempt": resumable.attempt,
+        "session": resumable.session,
+        "tail_attempt": resumable.tail_attempt,
+        "loose": [[one.attempt, one.start, one.end] for one in resumable.loose],
+        "sealed": _sealed_to_document(sealed) if sealed is not None else None,
+    }
+
+
+def _resumable_from_document(source: Mapping[str, Any]) -> Resumable:
+    sealed = source["sealed"]
+    return Resumable(
+        path=source["path"],
+        length=source["length"],
+        metadata=source["metadata"],
+        content_type=source["content_type"],
+        file_name=source["file_name"],
+        is_partial=source["is_partial"],
+        attempt=source["attempt"],
+        session=source["session"],
+        tail_attempt=source["tail_attempt"],
+        loose=tuple(Loose(*one) for one in source["loose"]),
+        sealed=_sealed_from_document(sealed) if sealed is not None else None,
+    )
+
+
+def _sealed_to_document(sealed: Sealed) -> Document:
+    return {
+        "size_bytes": sealed.size_bytes,
+        "chunk_count": sealed.chunk_count,
+        "checksum": sealed.checksum.to_json(),
+        "content_type": sealed.content_type,
+        "if_match": sealed.if_match,
+        "if_none_match": sealed.if_none_match,
+    }
+
+
+def _sealed_from_document(source: Mapping[str, Any]) -> Sealed:
+    return Sealed(
+        source["size_bytes"],
+        source["chunk_count"],
+        Checksum(source["checksum"]["algorithm"], source["checksum"]["value"]),
+        source["content_type"],
+        source["if_match"],
+        source["if_none_match"],
+    )
 
 
 def _version_to_document(version: Version) -> Document:

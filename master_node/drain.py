@@ -26,6 +26,8 @@ from master_node.repair import Repair
 from master_node.store.base import Holding, MetadataStore
 
 MAX_UPLOADS = 1000
+# Many times as long as gateways let pass without a sign of life of an upload that they receive.
+RESUMABLE_IDLE_SECONDS = 600.0
 
 
 class Drain:
@@ -46,6 +48,7 @@ class Drain:
     ) -> None:
         """repair: the job that comes first."""
         self._store = store
+        self._election = election
         self._membership = membership
         self._repair = repair
         self._pipeline = CopyPipeline(store, copier, election, clock, log, rng)
@@ -60,7 +63,8 @@ class Drain:
         if draining and not self._membership.are_most_gone() and not self._repair.is_saving():
             self._start(views, epoch)
         if not self._pipeline.in_flight:
-            self._is_empty = {name: is_empty(self._store, name) for name in draining}
+            now = self._election.clock_seconds()
+            self._is_empty = {name: is_empty(self._store, name, now) for name in draining}
         is_wanted = any(walk.has_found for walk in self._walks.values())
         return self._pipeline.proceed(epoch, is_wanted=is_wanted)
 
@@ -97,9 +101,18 @@ class Drain:
         return plan_move(chunk, worker_id, site)
 
 
-def is_empty(store: MetadataStore, worker_id: str) -> bool:
-    """Whether no record names the worker, and no upload under way that may yet bring it a chunk."""
+def is_empty(store: MetadataStore, worker_id: str, now: float) -> bool:
+    """Whether no record names the worker, and no upload under way that may yet bring it a chunk.
+
+    A resumable upload that nobody has sent anything of for a while names workers anew when it goes on.
+    """
     if any(store.find_held(worker_id, kind, "", 1) for kind in Holding):
         return False
-    uploads = store.find_idle_uploads(model.OPEN, model.NEVER, MAX_UPLOADS)
-    return len(uploads) < MAX_UPLOADS and not any(worker_id in upload.workers for upload in uploads)
+    for state in (model.OPEN, model.RESUMABLE, model.LITTERED):
+        uploads = store.find_idle_uploads(state, model.NEVER, MAX_UPLOADS)
+        since = now - RESUMABLE_IDLE_SECONDS if state != model.OPEN else float("-inf")
+        if len(uploads) >= MAX_UPLOADS or any(
+            worker_id in upload.workers and upload.last_activity_at >= since for upload in uploads
+        ):
+            return False
+    return True

@@ -13,9 +13,15 @@ from typing import Any
 
 from common.errors import FileDeleted, FileUnknown, PathTaken, PreconditionFailed, TooManyVersions, VersionUnknown
 from common.records import Checksum, FileInfo, Heartbeat, chunk_id
+from master_node.attempts import MANY_LOOSE, Loose, Resumable
 
 ACTIVE, DELETED, PURGED = "active", "deleted", "purged"
 OPEN, COMMITTED, ABORTED = "open", "committed", "aborted"
+# Of resumable uploads besides: it takes bytes; so does a littered one, of which much waits to be freed; a sealed one
+# has all its bytes and can be committed; of a kept one, which was committed, nothing is left to be freed.
+RESUMABLE, LITTERED, SEALED, KEPT = "resumable", "littered", "sealed", "kept"
+# The states from which an upload can still be given up.
+GOING_ON = (OPEN, RESUMABLE, LITTERED, SEALED)
 # Later than any cluster clock; a number, not null, because null has no place in some databases' range queries.
 NEVER = 1e15
 # A commit is held back, to be tried again, while a file has this many times its allowed old versions.
@@ -125,7 +131,8 @@ class Chunk:
 
     owed: how many replicas are missing to the version's replication factor; below zero where there are too many.
     doubtful: workers that may hold a copy that does not count: never read from; it is adopted where one is owed, else
-    freed. Every change has a `revision` one higher, see `replicas.py`.
+    freed. Every change has a `revision` one higher, see `replicas.py`. attempt: which file on the workers is meant; of
+    one record it never goes down.
     """
 
     version_id: str
@@ -136,9 +143,15 @@ class Chunk:
     owed: int
     doubtful: tuple[str, ...] = ()
     revision: int = 1
+    attempt: int = 0
 
     @property
     def chunk_id(self) -> str:
+        return chunk_id(self.version_id, self.index, self.attempt)
+
+    @property
+    def slot(self) -> str:
+        """What the record is kept under: one version has one record of an index."""
         return chunk_id(self.version_id, self.index)
 
     @property
@@ -161,7 +174,9 @@ class CommitTarget:
 class Upload:
     """A version in the making. `upload_id` becomes its version id, and the file id of a new file.
 
-    write_quorum: how many replicas of each chunk must be on disk before it is recorded.
+    write_quorum: how many replicas of each chunk must be on disk before it is recorded. recorded_count: of a resumable
+    upload that takes bytes, the full chunks alone; recorded_bytes: its offset, the short chunk at the end included.
+    placed_count: up to which index the present attempt has been told where to write.
     """
 
     upload_id: str
@@ -179,6 +194,26 @@ class Upload:
     is_collected: bool = False
     refusal: str = ""
     write_quorum: int = 1
+    resumable: Resumable | None = None
+
+    @property
+    def takes_bytes(self) -> bool:
+        """Whether it is a resumable upload that can be resumed."""
+        return self.state in (RESUMABLE, LITTERED)
+
+    @property
+    def tail_bytes(self) -> int:
+        """The length of the short chunk at the end of a resumable upload that takes bytes."""
+        return self.recorded_bytes - self.recorded_count * self.chunk_size_bytes
+
+    @property
+    def unrecorded(self) -> tuple[Loose, ...]:
+        """What the present attempt of a resumable upload was placed and has not recorded."""
+        if self.resumable is None:
+            return ()
+        has_tail = self.takes_bytes and self.resumable.tail_attempt == self.resumable.attempt
+        start = self.recorded_count + (has_tail and self.tail_bytes > 0)
+        return (Loose(self.resumable.attempt, start, self.placed_count),) if start < self.placed_count else ()
 
 
 @dataclass(frozen=True)
@@ -235,6 +270,14 @@ class Preconditions:
             raise PreconditionFailed("the file does not have the content that If-Match names", etag=etag)
         if self.if_none_match is not None and _matches(self.if_none_match, etag, is_weak_enough=True):
             raise PreconditionFailed("the file has content that If-None-Match rules out", etag=etag)
+
+
+def with_loose(upload: Upload, resumable: Resumable) -> Upload:
+    """The upload with this as its resumable part, in the state that the number of its loose ranges asks for."""
+    state = upload.state
+    if upload.takes_bytes:
+        state = LITTERED if len(resumable.loose) > MANY_LOOSE else RESUMABLE
+    return replace(upload, state=state, resumable=resumable)
 
 
 def new_file(upload: Upload, path: str, version: Version, now: str) -> File:

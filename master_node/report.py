@@ -107,7 +107,7 @@ class ClusterReport:
         return {
             "chunks_left": view.record.heartbeat.chunk_count,
             "bytes_left": view.record.heartbeat.used_bytes,
-            "is_complete": is_empty(self._store, view.worker_id),
+            "is_complete": is_empty(self._store, view.worker_id, self._election.clock_seconds()),
         }
 
 

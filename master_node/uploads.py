@@ -8,11 +8,13 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from common.clock import Clock
-from common.errors import InvalidRequest, MetadataUnavailable, UploadClosed, UploadUnknown
-from common.paths import check_path
+from common.errors import InvalidPath, InvalidRequest, MetadataUnavailable, UploadClosed, UploadUnknown
+from common.paths import check_path, is_folder
 from common.records import OpenUpload, Placement, StoredChunk
+from common.resumables import NewResumable
 from common.settings import MAX_REPLICATION_FACTOR, ClusterSettings
 from master_node import model
+from master_node.attempts import Resumable
 from master_node.commit import choose_target
 from master_node.election import Election
 from master_node.membership import Membership
@@ -63,23 +65,30 @@ class Uploads:
         place: int,
         consistency: str | None = None,
         size_bytes: int | None = None,
+        resumable: NewResumable | None = None,
     ) -> OpenUpload:
         """Open an upload and place its first chunks.
 
         path: where it will be committed, if known yet. The id is made here, anew each time: a late copy of the request
         then opens an upload of its own, which stays empty and is collected, instead of bringing an old id back.
         replication_factor, consistency ("one", "quorum" or "all"): None for those of the configuration.
-        size_bytes: of the whole file, if known yet.
+        size_bytes: of the whole file, if known yet. resumable: for one that takes its bytes through resumables.py.
         Raises ClusterFull, NotEnoughWorkers, QuotaExceeded or LargerThanQuota before anything is written.
         """
+        if resumable is not None:
+            size_bytes = resumable.length
+            _check_new(path, place, resumable)
         if path is not None and size_bytes is not None:
             self._ledger.check_early(path, size_bytes)
         factor = self._factor(replication_factor)
         quorum = choose_quorum(consistency, factor, self._settings.write_quorum)
         upload_id = secrets.token_hex(16)
+        target = None
+        if path is not None and resumable is None:
+            target = choose_target(self._store, upload_id, check_path(path), is_new=True)
         upload = Upload(
             upload_id=upload_id,
-            state=model.OPEN,
+            state=model.OPEN if resumable is None else model.RESUMABLE,
             revision=1,
             chunk_size_bytes=self._settings.chunk_size_bytes,
             replication_factor=factor,
@@ -88,30 +97,31 @@ class Uploads:
             placed_count=0,
             workers=(),
             last_activity_at=self._election.clock_seconds(),
-            target=choose_target(self._store, upload_id, check_path(path), is_new=True) if path is not None else None,
+            target=target,
             write_quorum=quorum,
+            resumable=_begin(path, resumable) if resumable is not None else None,
         )
-        placements = self._place(upload, 0, place)
-        upload = _with_placements(upload, placements)
+        placements = self.place(upload, 0, place)
+        upload = with_placements(upload, placements)
         self._store.insert_upload(upload)
-        return _answer(upload, placements)
+        return describe(upload, placements)
 
     def record(self, upload_id: str, chunks: Sequence[StoredChunk], place_from: int, place: int) -> OpenUpload:
         """Record finished chunks and place the chunks `place_from` and following, `place` of them."""
         for _ in range(_MAX_TURNS):
             upload = self._require_open(upload_id)
-            placements = self._place(upload, place_from, place)
-            upload = _with_placements(record_chunks(self._store, upload, chunks, is_last=False), placements)
+            placements = self.place(upload, place_from, place)
+            upload = with_placements(record_chunks(self._store, upload, chunks, is_last=False), placements)
             upload = replace(upload, revision=upload.revision + 1, last_activity_at=self._election.clock_seconds())
             if self._store.replace_upload(upload):
-                return _answer(upload, placements)
+                return describe(upload, placements)
         raise MetadataUnavailable("the upload is being changed by others all the time")
 
     def abort(self, upload_id: str) -> None:
         """Give an upload up. Garbage collection settles whether a commit of it had happened, and frees its chunks."""
         for _ in range(_MAX_TURNS):
             upload = self._store.find_upload(upload_id)
-            if upload is None or upload.state != model.OPEN:
+            if upload is None or upload.state not in model.GOING_ON:
                 return
             aborted = replace(
                 upload,
@@ -123,15 +133,8 @@ class Uploads:
                 return
         raise MetadataUnavailable("the upload is being changed by others all the time")
 
-    def _factor(self, wanted: int | None) -> int:
-        if wanted is None:
-            return self._settings.replication_factor
-        count = min(len(self._configured()), MAX_REPLICATION_FACTOR)
-        if not 1 <= wanted <= count:
-            raise InvalidRequest(f"a replication factor is a whole number from 1 to {count}, the number of workers")
-        return wanted
-
-    def _place(self, upload: Upload, start: int, count: int) -> tuple[Placement, ...]:
+    def place(self, upload: Upload, start: int, count: int) -> tuple[Placement, ...]:
+        """Where the chunks from `start` on go, `count` of them. Raises ClusterFull, NotEnoughWorkers."""
         if not 0 <= count <= MAX_PLACE:
             raise InvalidRequest(f"at most {MAX_PLACE} chunks are placed at once")
         if not count:
@@ -151,10 +154,20 @@ class Uploads:
             rng=self._rng,
         )
 
+    def _factor(self, wanted: int | None) -> int:
+        if wanted is None:
+            return self._settings.replication_factor
+        count = min(len(self._configured()), MAX_REPLICATION_FACTOR)
+        if not 1 <= wanted <= count:
+            raise InvalidRequest(f"a replication factor is a whole number from 1 to {count}, the number of workers")
+        return wanted
+
     def _require_open(self, upload_id: str) -> Upload:
         upload = self._store.find_upload(upload_id)
         if upload is None:
             raise UploadUnknown("no such upload, or it was collected", upload_id=upload_id)
+        if upload.takes_bytes:
+            raise InvalidRequest("this upload is resumable: its chunks are recorded with their attempt")
         if upload.state != model.OPEN:
             raise UploadClosed(f"the upload is {upload.state}", upload_id=upload_id)
         return upload
@@ -169,13 +182,27 @@ def choose_quorum(consistency: str | None, factor: int, default: int) -> int:
     return _QUORUMS[consistency](factor)
 
 
-def _answer(upload: Upload, placements: tuple[Placement, ...]) -> OpenUpload:
+def _check_new(path: str | None, place: int, resumable: NewResumable) -> None:
+    if (path is None) != resumable.is_partial:
+        raise InvalidRequest("a resumable upload has a path, unless it is partial")
+    if place:
+        raise InvalidRequest("the chunks of a resumable upload are placed when it is resumed")
+    if path is not None and is_folder(check_path(path)) and resumable.length != 0:
+        raise InvalidPath('a path that ends in "/" is a folder\'s own entry and holds no bytes')
+
+
+def _begin(path: str | None, new: NewResumable) -> Resumable:
+    return Resumable(path or "", new.length, new.metadata, new.content_type, new.file_name, new.is_partial)
+
+
+def describe(upload: Upload, placements: tuple[Placement, ...]) -> OpenUpload:
+    """The upload as the gateway sees it."""
     return OpenUpload(
         upload.upload_id, upload.chunk_size_bytes, upload.replication_factor, upload.write_quorum, placements
     )
 
 
-def _with_placements(upload: Upload, placements: Sequence[Placement]) -> Upload:
+def with_placements(upload: Upload, placements: Sequence[Placement]) -> Upload:
     """The upload with every worker noted that may come to hold a chunk of it: they are where its garbage would be."""
     workers = {target.worker_id for placement in placements for target in placement.targets}
     return replace(

@@ -38,6 +38,7 @@ from master_node.recovery.hold import HeldBack, Hold
 from master_node.release import Release
 from master_node.repair import Repair
 from master_node.report import ClusterReport
+from master_node.resumables import Resumables
 from master_node.roster import Roster
 from master_node.store.base import MetadataStore
 from master_node.store.sqlite import SqliteStore
@@ -180,11 +181,14 @@ def _make_services(parts: _Parts, runner: JobRunner) -> MasterServices:
     clock, roster = parts.clock, parts.roster
     config, ledger, rng = parts.config, parts.ledger, parts.rng
     board = JobBoard(store, membership)
+    uploads = Uploads(store, membership, election, config.cluster, clock, rng, roster.worker_ids, ledger)
+    catalog = Catalog(store, membership, election, config.master, clock, rng, ledger)
     return MasterServices(
-        uploads=Uploads(store, membership, election, config.cluster, clock, rng, roster.worker_ids, ledger),
+        uploads=uploads,
         ledger=ledger,
         committer=parts.committer,
-        catalog=Catalog(store, membership, election, config.master, clock, rng, ledger),
+        resumables=Resumables(store, election, config.master, uploads, parts.committer, ledger, locate=catalog.locate),
+        catalog=catalog,
         trash=parts.trash,
         cluster=ClusterServices(
             roster=roster,

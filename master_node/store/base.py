@@ -99,7 +99,7 @@ class MetadataStore(Protocol):
     # --- chunks ---
 
     def insert_chunks(self, chunks: Sequence[Chunk]) -> None:
-        """Write these chunk records; one of the same version and index that is there stays as it is."""
+        """Write these chunk records; one of the same version and index, of any attempt, stays as it is."""
 
     def replace_chunks(self, chunks: Sequence[Chunk]) -> list[bool]:
         """Write each record if the stored revision is one lower; says for each whether it was written."""
@@ -111,10 +111,13 @@ class MetadataStore(Protocol):
         """The chunks of a version from index `start` in order."""
 
     def find_chunks(self, chunk_ids: Sequence[str]) -> list[Chunk]:
-        """Those of these chunks that have a record, in any order."""
+        """Those of these chunks that have a record, in any order; none where the record is of another attempt."""
 
     def scan_chunks(self, after: str, limit: int) -> list[Chunk]:
-        """All chunk records in the order of their ids, from the first whose id is above `after` ("": the first)."""
+        """All chunk records in the order of their ids, from the first whose id is above `after` ("": the first).
+
+        One version and index has one record, whatever its attempt, and comes after `after` by these two alone.
+        """
 
     def find_held(self, worker_id: str, kind: Holding, after: str, limit: int) -> list[Chunk]:
         """The chunks that name this worker among their replicas or doubtful, as `scan_chunks`; from an index."""

@@ -18,7 +18,7 @@ from pymongo import DeleteOne, ReplaceOne, UpdateOne
 from pymongo.errors import DuplicateKeyError
 
 from common.api_keys import KeyRecord
-from common.records import Heartbeat, chunk_id
+from common.records import Heartbeat, chunk_id, slot_of
 from master_node.documents import (
     Document,
     chunk_from_document,
@@ -133,7 +133,7 @@ class MongoStore:
         writes = [_chunk_change(chunk, change_id) for chunk, change_id in zip(chunks, change_ids, strict=True)]
         if ask(lambda: self._chunks.bulk_write(writes)).matched_count == len(chunks):
             return [True] * len(chunks)
-        condition = {"_id": {"$in": [chunk.chunk_id for chunk in chunks]}}
+        condition = {"_id": {"$in": [chunk.slot for chunk in chunks]}}
         found = ask(lambda: list(self._chunks.find(condition, {"change_ids": 1})))
         applied = {change_id for document in found for change_id in document.get("change_ids", ())}
         return [change_id in applied for change_id in change_ids]
@@ -141,12 +141,12 @@ class MongoStore:
     def delete_chunks(self, chunks: Sequence[Chunk]) -> list[bool]:
         if not chunks:
             return []
-        deletes = [DeleteOne({"_id": chunk.chunk_id, "revision": _stored_revision(chunk.revision)}) for chunk in chunks]
+        deletes = [DeleteOne({"_id": chunk.slot, "revision": _stored_revision(chunk.revision)}) for chunk in chunks]
         if ask(lambda: self._chunks.bulk_write(deletes)).deleted_count == len(chunks):
             return [True] * len(chunks)
-        condition = {"_id": {"$in": [chunk.chunk_id for chunk in chunks]}}
+        condition = {"_id": {"$in": [chunk.slot for chunk in chunks]}}
         left = {document["_id"] for document in ask(lambda: list(self._chunks.find(condition, {"_id": 1})))}
-        return [chunk.chunk_id not in left for chunk in chunks]
+        return [chunk.slot not in left for chunk in chunks]
 
     def list_chunks(self, version_id: str, start: int, limit: int) -> list[Chunk]:
         # "." follows "-" in the order of strings, so this bounds the chunks of one version.
@@ -155,8 +155,9 @@ class MongoStore:
         return [chunk_from_document(document) for document in ask(lambda: self._reads.many(self._chunks, find))]
 
     def find_chunks(self, chunk_ids: Sequence[str]) -> list[Chunk]:
-        condition = {"_id": {"$in": list(chunk_ids)}}
-        return [chunk_from_document(document) for document in ask(lambda: list(self._chunks.find(condition)))]
+        condition, wanted = {"_id": {"$in": [slot_of(one) for one in chunk_ids]}}, set(chunk_ids)
+        found = [chunk_from_document(document) for document in ask(lambda: list(self._chunks.find(condition)))]
+        return [chunk for chunk in found if chunk.chunk_id in wanted]
 
     def scan_chunks(self, after: str, limit: int) -> list[Chunk]:
         return self._find_chunks({}, after, limit)
@@ -371,7 +372,7 @@ class MongoStore:
         return file_from_document(found) if found is not None else None
 
     def _find_chunks(self, condition: Document, after: str, limit: int) -> list[Chunk]:
-        condition = {**condition, "_id": {"$gt": after}}
+        condition = {**condition, "_id": {"$gt": slot_of(after)}}
         found = ask(lambda: list(self._chunks.find(condition).sort("_id", 1).limit(limit)))
         return [chunk_from_document(document) for document in found]
 
@@ -382,7 +383,7 @@ def _file_document(file: File) -> Document:
 
 
 def _chunk_document(chunk: Chunk) -> Document:
-    return {"_id": chunk.chunk_id, **chunk_to_document(chunk), **urgency_of(chunk)}
+    return {"_id": chunk.slot, **chunk_to_document(chunk), **urgency_of(chunk)}
 
 
 def _chunk_change(chunk: Chunk, change_id: str) -> UpdateOne:
@@ -392,7 +393,7 @@ def _chunk_change(chunk: Chunk, change_id: str) -> UpdateOne:
     change: Document = {"$set": fields, "$push": remembered}
     if "urgency" not in fields:
         change["$unset"] = {"urgency": ""}
-    return UpdateOne({"_id": chunk.chunk_id, "revision": _stored_revision(chunk.revision - 1)}, change)
+    return UpdateOne({"_id": chunk.slot, "revision": _stored_revision(chunk.revision - 1)}, change)
 
 
 def _stored_revision(revision: int) -> object:

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from common.api_keys import KeyRecord
 from common.errors import MetadataUnavailable
-from common.records import Heartbeat
+from common.records import Heartbeat, place_of
 from master_node.documents import file_from_document, lease_from_document, upload_from_document
 from master_node.model import Chunk, File, JobRecord, Lease, Upload, WorkerRecord
 from master_node.quotas.model import Quota, quota_from_document, quota_to_document
@@ -119,13 +119,13 @@ class SqliteStore:
     # --- chunks ---
 
     def insert_chunks(self, chunks: Sequence[Chunk]) -> None:
-        statement = "INSERT OR IGNORE INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        statement = "INSERT OR IGNORE INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         self._change_many(statement, [chunk_row(chunk) for chunk in chunks], is_relaxed=True)
 
     def replace_chunks(self, chunks: Sequence[Chunk]) -> list[bool]:
         statement = (
             "UPDATE chunks SET revision = ?3, size_bytes = ?4, checksum = ?5, replicas = ?6, copies = ?7, owed = ?8,"
-            " doubtful = ?9 WHERE version_id = ?1 AND chunk_index = ?2 AND revision = ?3 - 1"
+            " doubtful = ?9, attempt = ?10 WHERE version_id = ?1 AND chunk_index = ?2 AND revision = ?3 - 1"
         )
 
         def replace(connection: sqlite3.Connection) -> list[bool]:
@@ -157,7 +157,7 @@ class SqliteStore:
         return [
             chunk
             for chunk_id in chunk_ids
-            for chunk in self._chunks("version_id = ? AND chunk_index = ?", *chunk_key(chunk_id))
+            for chunk in self._chunks("version_id = ? AND chunk_index = ? AND attempt = ?", *place_of(chunk_id))
         ]
 
     def scan_chunks(self, after: str, limit: int) -> list[Chunk]:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from common.api_keys import KeyRecord
-from common.records import Heartbeat
+from common.records import Heartbeat, place_of
 from master_node.documents import file_to_document, upload_to_document
 from master_node.model import NEVER, Chunk, File, Upload, WorkerRecord
 
@@ -17,7 +17,7 @@ encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 SELECT_WORKERS = (
     "SELECT worker_id, heartbeat_count, heartbeat, is_draining, left_at, inventory_wanted, inventory_done FROM workers"
 )
-CHUNK_COLUMNS = "version_id, chunk_index, size_bytes, checksum, replicas, owed, doubtful, revision"
+CHUNK_COLUMNS = "version_id, chunk_index, size_bytes, checksum, replicas, owed, doubtful, revision, attempt"
 
 
 def file_row(file: File) -> Row:
@@ -38,18 +38,19 @@ def chunk_row(chunk: Chunk) -> Row:
         len(chunk.replicas),
         chunk.owed,
         doubtful,
+        chunk.attempt,
     )
 
 
 def chunk_from_row(row: Row) -> Chunk:
-    version_id, index, size, checksum, replicas, owed, doubtful, revision = row
-    return Chunk(version_id, index, size, checksum, tuple(decode(replicas)), owed, tuple(decode(doubtful)), revision)
+    version_id, index, size, checksum, replicas, owed, doubtful, revision, attempt = row
+    lists = tuple(decode(replicas)), tuple(decode(doubtful))
+    return Chunk(version_id, index, size, checksum, lists[0], owed, lists[1], revision, attempt)
 
 
 def chunk_key(chunk_id: str) -> tuple[str, int]:
-    """The primary key of a chunk; of "", one that is below all others."""
-    version_id, _, index = chunk_id.partition("-")
-    return version_id, int(index, 16) if index else -1
+    """The primary key of a chunk, which all attempts share; of "", one that is below all others."""
+    return place_of(chunk_id)[:2] if chunk_id else ("", -1)
 
 
 def worker_from_row(row: Row) -> WorkerRecord:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from common.errors import MetadataUnavailable
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 _FILES = """
 CREATE TABLE files (file_id TEXT NOT NULL UNIQUE, key TEXT PRIMARY KEY NOT NULL, revision INTEGER NOT NULL,
                     due_at REAL NOT NULL, pending_bytes INTEGER NOT NULL, body TEXT NOT NULL) WITHOUT ROWID;
@@ -19,14 +19,14 @@ CREATE INDEX files_due ON files (due_at, pending_bytes) WHERE due_at < 1e15;
 _CHUNKS = """
 CREATE TABLE chunks (version_id TEXT NOT NULL, chunk_index INTEGER NOT NULL, revision INTEGER NOT NULL,
                      size_bytes INTEGER NOT NULL, checksum TEXT NOT NULL, replicas TEXT NOT NULL,
-                     copies INTEGER NOT NULL, owed INTEGER NOT NULL, doubtful TEXT NOT NULL,
+                     copies INTEGER NOT NULL, owed INTEGER NOT NULL, doubtful TEXT NOT NULL, attempt INTEGER NOT NULL DEFAULT 0,
                      PRIMARY KEY (version_id, chunk_index)) WITHOUT ROWID;
 CREATE INDEX chunks_owed ON chunks (copies, version_id, chunk_index, owed, size_bytes) WHERE owed > 0;
 CREATE INDEX chunks_surplus ON chunks (version_id, chunk_index) WHERE owed < 0;
 CREATE TABLE holdings (worker_id TEXT NOT NULL, kind TEXT NOT NULL, version_id TEXT NOT NULL,
                        chunk_index INTEGER NOT NULL,
                        PRIMARY KEY (worker_id, kind, version_id, chunk_index)) WITHOUT ROWID;
-"""
+"""  # noqa: E501 - word for word what ALTER TABLE makes of an earlier one
 _HOLDINGS_OF_A_LIST = """
 CREATE TRIGGER {kind}_inserted AFTER INSERT ON chunks WHEN NEW.{column} <> '[]' BEGIN
     INSERT OR IGNORE INTO holdings
@@ -76,7 +76,7 @@ _COPY_FILES = "INSERT INTO files SELECT * FROM files_1 ORDER BY key; DROP TABLE 
 _OLD_CHUNKS = "ALTER TABLE chunks RENAME TO chunks_2; DROP INDEX chunks_owed; DROP TABLE workers;"
 _COPY_CHUNKS = """
 INSERT INTO chunks SELECT version_id, chunk_index, 1, size_bytes, checksum, replicas, json_array_length(replicas), owed,
-                          doubtful FROM chunks_2 ORDER BY version_id, chunk_index;
+                          doubtful, 0 FROM chunks_2 ORDER BY version_id, chunk_index;
 DROP TABLE chunks_2;
 INSERT OR IGNORE INTO holdings
     SELECT value, 'replica', version_id, chunk_index FROM chunks, json_each(replicas)
@@ -84,10 +84,12 @@ INSERT OR IGNORE INTO holdings
     SELECT value, 'doubtful', version_id, chunk_index FROM chunks, json_each(doubtful)
     ORDER BY 1, 2, 3, 4;
 """
-# Schema 4 knew no quotas, schema 3 no keys either.
-_FROM_SCHEMA_4 = (_QUOTAS,)
+# Schema 5 knew no attempts, schema 4 no quotas either, schema 3 no keys. No row is touched by a column with a default.
+_ATTEMPTS = "ALTER TABLE chunks ADD COLUMN attempt INTEGER NOT NULL DEFAULT 0;"
+_FROM_SCHEMA_5 = (_ATTEMPTS,)
+_FROM_SCHEMA_4 = (_QUOTAS, *_FROM_SCHEMA_5)
 _FROM_SCHEMA_3 = (_KEYS, *_FROM_SCHEMA_4)
-_FROM_SCHEMA_2 = (_OLD_CHUNKS, _CHUNKS, _COPY_CHUNKS, _HOLDINGS, _WORKERS, *_FROM_SCHEMA_3)
+_FROM_SCHEMA_2 = (_OLD_CHUNKS, _CHUNKS, _COPY_CHUNKS, _HOLDINGS, _WORKERS, _KEYS, _QUOTAS)
 _FROM_SCHEMA_1 = (_OLD_FILES, _FILES, _COPY_FILES, *_FROM_SCHEMA_2)
 _STEPS = {
     0: (_FILES, _CHUNKS, _HOLDINGS, _WORKERS, _REST, _KEYS, _QUOTAS),
@@ -95,6 +97,7 @@ _STEPS = {
     2: _FROM_SCHEMA_2,
     3: _FROM_SCHEMA_3,
     4: _FROM_SCHEMA_4,
+    5: _FROM_SCHEMA_5,
     SCHEMA_VERSION: (),
 }
 
