@@ -12,7 +12,8 @@ from api_gateway.access.audit import Audit
 from api_gateway.access.needs import require_complete
 from api_gateway.routes.answers import GatewayServices
 from api_gateway.routes.archive import add_archive_routes
-from api_gateway.routes.cluster import add_cluster_routes
+from api_gateway.routes.cluster import add_cluster_routes, describe_cluster
+from api_gateway.routes.cluster_view import add_cluster_view
 from api_gateway.routes.docs import add_docs_routes
 from api_gateway.routes.files import add_file_routes
 from api_gateway.routes.keys import AccessServices, add_key_routes, add_link_routes
@@ -43,6 +44,7 @@ def create_app(
     add_path_routes(app, edge, services)
     add_archive_routes(edge, services)
     add_cluster_routes(edge, services.masters, master_urls, executor)
+    add_cluster_view(app, edge, lambda: describe_cluster(services.masters, master_urls, executor))
     add_quota_routes(edge, services.masters)
     add_key_routes(edge, services.masters, access, services.clock)
     add_link_routes(edge, access.links)

@@ -117,7 +117,4 @@ def _policy(shown: str) -> str:
     if shown == _PDF:
         # The PDF viewers of browsers do not work in a sandbox. They run no script of the file in the page's origin.
         return f"default-src 'none'; object-src 'self'; {_FRAMED}"
-    if shown.startswith(("audio/", "video/")):
-        # Opened by itself, it is a document made by the browser that loads the same address again.
-        return f"sandbox; default-src 'none'; media-src 'self'; {_FRAMED}"
     return f"sandbox; default-src 'none'; {_FRAMED}"

@@ -37,7 +37,7 @@ Guard = Callable[[Call], None]
 Explain = Callable[[DFSError, Call, str], Answer]
 Audit = Callable[[Call, int], None]
 # Asked every few seconds by whoever watches: not worth keeping while they go well.
-_WATCHED = frozenset({"/health", READY_PATH, METRICS_PATH})
+_WATCHED = frozenset({"/health", READY_PATH, METRICS_PATH, "/cluster"})
 _STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 _VARIABLE = re.compile(r"<(?:(\w+):)?\w+>")
 # What a path variable may be for the short way: nothing that needs unescaping or could be understood differently.

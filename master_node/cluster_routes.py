@@ -67,7 +67,7 @@ def _add_worker_routes(edge: Edge, services: ClusterServices) -> None:
         require_known(worker_id)
         view = services.membership.set_draining(worker_id, is_draining)
         services.runner.wake()
-        return services.report.worker(view)
+        return services.report.drained_worker(view)
 
     @edge.route("POST", "/heartbeat/<worker_id>")
     def receive_heartbeat(call: Call, worker_id: str) -> Answer:

@@ -20,6 +20,7 @@ from master_node.election import Election
 from master_node.jobs import Progress
 from master_node.membership import Membership, WorkerView
 from master_node.model import Chunk
+from master_node.obstacles import MOST_ARE_SILENT, WORKER_IS_SILENT
 from master_node.passes import Walk
 from master_node.pipeline import CopyPipeline
 from master_node.repair import Repair
@@ -54,13 +55,17 @@ class Drain:
         self._pipeline = CopyPipeline(store, copier, election, clock, log, rng)
         self._walks: dict[str, Walk] = {}
         self._is_empty: dict[str, bool] = {}
+        # Why nothing more leaves a worker, where that is so.
+        self._blocked: dict[str, str] = {}
 
     def work(self, epoch: int) -> Progress:
         self._pipeline.settle(epoch)
         views = self._membership.workers()
         draining = [view.worker_id for view in views if view.record.is_draining]
         self._walks = {name: self._walks.get(name) or Walk() for name in draining}
-        if draining and not self._membership.are_most_gone() and not self._repair.is_saving():
+        if self._membership.are_most_gone():
+            self._blocked = dict.fromkeys(draining, MOST_ARE_SILENT)
+        elif draining and not self._repair.is_saving():
             self._start(views, epoch)
         if not self._pipeline.in_flight:
             now = self._election.clock_seconds()
@@ -78,27 +83,44 @@ class Drain:
             "chunks_left": heartbeat.chunk_count,
             "bytes_left": heartbeat.used_bytes,
             "is_complete": self._is_empty.get(view.worker_id, False),
+            "blocked": self._blocked.get(view.worker_id),
         }
 
     def _start(self, views: list[WorkerView], epoch: int) -> None:
         site = self._pipeline.site(views)
+        blocked: dict[str, str] = {}
         for worker_id, walk in self._walks.items():
             room = self._pipeline.room()
             if not room:
                 return
+            stuck: list[Chunk] = []
             plans = walk.choose(
                 lambda after, limit, name=worker_id: self._store.find_held(  # type: ignore[misc]
                     name, Holding.REPLICA, after, limit
                 ),
-                lambda chunk, name=worker_id: self._plan(chunk, name, site),  # type: ignore[misc]
+                lambda chunk, name=worker_id, stuck=stuck: self._plan(chunk, name, site, stuck),  # type: ignore[misc]
                 room,
             )
             self._pipeline.start(plans, epoch)
+            if not plans and (reason := self._why_stuck(worker_id, stuck, site)) is not None:
+                blocked[worker_id] = reason
+        self._blocked = blocked
 
-    def _plan(self, chunk: Chunk, worker_id: str, site: Site) -> CopyPlan | None:
-        if chunk.owed != 0 or not self._pipeline.is_untouched(chunk):
-            return None
-        return plan_move(chunk, worker_id, site)
+    def _plan(self, chunk: Chunk, worker_id: str, site: Site, stuck: list[Chunk]) -> CopyPlan | None:
+        """stuck: takes the last chunk that cannot be moved now."""
+        is_whole = chunk.owed == 0 and self._pipeline.is_untouched(chunk)
+        plan = plan_move(chunk, worker_id, site) if is_whole else None
+        if plan is None:
+            stuck[:] = [chunk]
+        return plan
+
+    def _why_stuck(self, worker_id: str, stuck: list[Chunk], site: Site) -> str | None:
+        if not stuck:
+            is_left = self._store.find_held(worker_id, Holding.DOUBTFUL, "", 1) and not site.serves(worker_id)
+            return WORKER_IS_SILENT if is_left else None
+        (chunk,) = stuck
+        # What is owed is repair's to make, which needs no other worker to leave.
+        return self._pipeline.why_stuck(chunk, site, worker_id if chunk.owed == 0 else "")
 
 
 def is_empty(store: MetadataStore, worker_id: str, now: float) -> bool:

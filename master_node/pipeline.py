@@ -21,6 +21,7 @@ from master_node.election import Election
 from master_node.jobs import Progress
 from master_node.membership import WorkerView
 from master_node.model import Chunk
+from master_node.obstacles import FAILED_OF_LATE, obstacle
 from master_node.passes import PutOff, states_of
 from master_node.rates import Meter, RateLimit
 from master_node.replicas import adopted, moved, promised, released
@@ -86,6 +87,13 @@ class CopyPipeline:
     def is_untouched(self, chunk: Chunk) -> bool:
         """Whether no job works on it, and no copy of it has failed of late."""
         return not self._put_off.has(chunk.chunk_id) and not self._copier.claims.is_claimed(chunk.chunk_id)
+
+    def why_stuck(self, chunk: Chunk, site: Site, leaving: str = "") -> str | None:
+        """Why no copy of this chunk was planned; None: nothing stands in the way, or a job works on it."""
+        if self._copier.claims.is_claimed(chunk.chunk_id):
+            return None
+        failed = FAILED_OF_LATE if self._put_off.has(chunk.chunk_id) else None
+        return obstacle(chunk, site, leaving) or failed
 
     def start(self, plans: Sequence[CopyPlan], epoch: int) -> int:
         """Promise the copies in the records and have them made, as many as the rate allows. Returns how many: some

@@ -197,7 +197,7 @@ def _make_services(parts: _Parts, runner: JobRunner) -> MasterServices:
             election=election,
             runner=runner,
             jobs=board,
-            report=ClusterReport(roster.worker_ids, store, membership, election, board, config.cluster),
+            report=ClusterReport(roster.worker_ids, store, membership, election, board, config.cluster, clock),
         ),
         keys=Keys(store, clock),
     )

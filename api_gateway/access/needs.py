@@ -90,6 +90,7 @@ NEEDS: dict[Route, Need] = {
     ("DELETE", "/quotas"): _cluster(ADMIN),
     # How the cluster is tells nothing of any file; still it is not for a key that is to see one folder.
     ("GET", "/cluster"): _cluster(READ, ADMIN),
+    ("GET", "/cluster-view"): _cluster(READ, ADMIN),
     ("GET", "/cluster/jobs"): _cluster(READ, ADMIN),
     ("POST", "/cluster/workers/<worker_id>/drain"): _cluster(ADMIN),
     ("POST", "/cluster/workers/<worker_id>/undrain"): _cluster(ADMIN),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from api_gateway.openapi.parts import HTML, HTML_PAGE
+from api_gateway.verdict import LEVELS
 from common.errors import CrossSiteRequest, WorkerUnknown
 from common.openapi.model import Operation, Parameter, Reply, array, json_reply, nullable, record, ref
 from common.openapi.quotas import quota_operations
@@ -13,6 +14,10 @@ SCHEMAS = {
     "Master": record(
         {"master_id": TEXT, "state": {"enum": ["alive", "dead"]}, "url": TEXT, "is_leader": FLAG, "version": TEXT}
     ),
+    "Summary": record(
+        {"level": {"enum": list(LEVELS)}, "text": TEXT, "notes": array(TEXT)},
+        text="How the cluster fares, for people: the most pressing in one sentence, the rest as notes.",
+    ),
     "Cluster": record(
         {
             "leader": nullable(TEXT),
@@ -22,6 +27,7 @@ SCHEMAS = {
             "replication": {"anyOf": [ref("Replication"), {"type": "object", "maxProperties": 0}]},
             "jobs": array(ref("Job")),
             "problem": TEXT,
+            "summary": ref("Summary"),
         },
         optional=("epoch", "problem"),
         text="The masters as the gateway sees them, the rest as one master does. problem: why nothing of the rest is.",
@@ -101,6 +107,14 @@ PAGE_OPERATIONS = (
         "The trash, for a browser",
         {200: Reply("The page.", {HTML_PAGE: HTML}), 303: Reply("To the sign-in page.", headers=("Location",))},
         parameters=(Parameter("cursor", "query", "The next page of it.", TEXT),),
+    ),
+    Operation(
+        "GET",
+        "/cluster-view",
+        "getClusterView",
+        "pages",
+        "The state of the cluster, for a browser",
+        {200: Reply("The page.", {HTML_PAGE: HTML}), 303: Reply("To the sign-in page.", headers=("Location",))},
     ),
     Operation(
         "GET", "/docs", "getDocs", "pages", "This document, to be read", {200: Reply("The page.", {HTML_PAGE: HTML})}

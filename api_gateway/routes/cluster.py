@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from concurrent.futures import Executor
 from typing import Any
 
+from api_gateway.verdict import summarise
 from common.calls import Answer, Call, json_answer
 from common.edge import Edge
 from common.errors import DFSError
@@ -44,7 +45,7 @@ def add_cluster_routes(edge: Edge, masters: MasterClient, master_urls: Mapping[s
 
 
 def describe_cluster(masters: MasterClient, master_urls: Mapping[str, str], executor: Executor) -> dict[str, Any]:
-    """Leader, masters, workers, replication; where no master answers, that and the reason."""
+    """Leader, masters, workers, replication, how all fares in a sentence; where no master answers, that and why."""
     releases = dict(zip(master_urls, executor.map(masters.release_of, master_urls.values()), strict=True))
     try:
         report = masters.cluster() if any(release is not None for release in releases.values()) else None
@@ -63,4 +64,5 @@ def describe_cluster(masters: MasterClient, master_urls: Mapping[str, str], exec
         }
         for master_id, url in master_urls.items()
     ]
-    return {"leader": leader, "masters": described, **report, **({"problem": problem} if problem else {})}
+    cluster = {"leader": leader, "masters": described, **report, **({"problem": problem} if problem else {})}
+    return {**cluster, "summary": summarise(cluster)}

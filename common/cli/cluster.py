@@ -46,6 +46,7 @@ def needs_attention(state: Mapping[str, Any]) -> Iterator[str]:
         yield (
             f"{count_text(replication['owed_replicas'], 'replica')} ({size_text(replication['owed_bytes'])})"
             f" of {count_text(replication['under_replicated_chunks'], 'chunk')} are owed"
+            + (f", and cannot be made again now: {blocked}" if (blocked := replication.get("repair_blocked")) else "")
         )
     for job in state["jobs"]:
         if job["state"] == "failed":
@@ -94,10 +95,14 @@ def _wait_until_empty(context: Context, worker: Mapping[str, Any]) -> Mapping[st
         workers = context.gateway.ask("/cluster")["workers"]
         worker = next((one for one in workers if one["worker_id"] == worker["worker_id"]), worker)
         now = context.clock.monotonic()
+        blocked = _why_blocked(worker)
         if worker["drain"] != before:
+            if blocked and blocked != (before or {}).get("blocked"):
+                context.console.note(_describe_drain(worker))
             before, moved_at = worker["drain"], now
         elif now - moved_at >= PATIENCE_SECONDS:
-            context.console.note(f"{_describe_drain(worker)}, and nothing has left it for a minute; {_STUCK}")
+            reason = "" if blocked else f", and nothing has left it for a minute; {_STUCK}"
+            context.console.note(_describe_drain(worker) + reason)
             moved_at = now
     return worker
 
@@ -112,7 +117,14 @@ def _describe_drain(worker: Mapping[str, Any]) -> str:
     if drain["is_complete"]:
         return f"{worker['worker_id']} is empty and may be taken away"
     left = f"{count_text(drain['chunks_left'], 'chunk')} ({size_text(drain['bytes_left'])}) left"
-    return f"{worker['worker_id']} is being emptied: {left}"
+    reason = f"; nothing can leave it now: {blocked}" if (blocked := _why_blocked(worker)) else ""
+    return f"{worker['worker_id']} is being emptied: {left}{reason}"
+
+
+def _why_blocked(worker: Mapping[str, Any]) -> str | None:
+    """Masters of an earlier release do not say it."""
+    reason: str | None = (worker["drain"] or {}).get("blocked")
+    return reason
 
 
 def _about_worker(worker: Mapping[str, Any]) -> Iterator[str]:
@@ -121,6 +133,8 @@ def _about_worker(worker: Mapping[str, Any]) -> Iterator[str]:
         yield f"{name} is {state}" + (", and its replicas are made again elsewhere" if worker["is_lost"] else "")
     elif worker["capacity_bytes"] and worker["free_bytes"] < LOW_SHARE * worker["capacity_bytes"]:
         yield f"{name} has only {size_text(worker['free_bytes'])} left"
+    if blocked := _why_blocked(worker):
+        yield f"{name} cannot be emptied now: {blocked}"
     if worker["quarantined_count"]:
         yield f"{name} has {count_text(worker['quarantined_count'], 'chunk file')} in quarantine"
 

@@ -121,7 +121,10 @@ WORKER = record(
     text="A worker as one master sees it.",
 )
 
-DRAIN = record({"chunks_left": COUNT, "bytes_left": COUNT, "is_complete": FLAG})
+DRAIN = record(
+    {"chunks_left": COUNT, "bytes_left": COUNT, "is_complete": FLAG, "blocked": nullable(TEXT)},
+    text="How far a worker is emptied. blocked: why nothing more can leave it now.",
+)
 
 REPLICATION = record(
     {
@@ -134,11 +137,15 @@ REPLICATION = record(
         "owed_bytes": COUNT,
         "repair_bytes_per_second": NUMBER,
         "repair_seconds_left": nullable(NUMBER),
+        "repair_blocked": nullable(TEXT),
         "is_held_back": FLAG,
         "pending_free_bytes": COUNT,
         "due_free_bytes": COUNT,
     },
-    text="How well everything is replicated, and what waits to be freed.",
+    text=(
+        "How well everything is replicated, and what waits to be freed. repair_seconds_left: null while that is not"
+        " known. repair_blocked: why nothing of what is owed can be made now."
+    ),
 )
 
 _JOB = {

@@ -43,13 +43,15 @@ class Pending:
 class Owed:
     """Chunks with fewer replicas than their factor, and how many replicas, and bytes of those, are missing in all.
 
-    by_copies: how many of the chunks have 0, 1, 2, ... replicas left.
+    by_copies: how many of the chunks have 0, 1, 2, ... replicas left. lost_bytes: those of the bytes that are of chunks
+    without any.
     """
 
     chunks: int
     replicas: int
     size_bytes: int = 0
     by_copies: Mapping[int, int] = field(default_factory=dict)
+    lost_bytes: int = 0
 
 
 class Holding(Enum):

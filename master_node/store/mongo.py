@@ -179,7 +179,8 @@ class MongoStore:
         ]
         found = ask(lambda: list(self._chunks.aggregate(stages)))
         chunks, replicas, size_bytes = (sum(int(row[name]) for row in found) for name in ("chunks", "replicas", "size"))
-        return Owed(chunks, replicas, size_bytes, {int(row["_id"]): int(row["chunks"]) for row in found})
+        lost = sum(int(row["size"]) for row in found if not row["_id"])
+        return Owed(chunks, replicas, size_bytes, {int(row["_id"]): int(row["chunks"]) for row in found}, lost)
 
     # --- uploads ---
 

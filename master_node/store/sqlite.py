@@ -190,7 +190,8 @@ class SqliteStore:
         )
         rows = self._rows(statement)
         chunks, replicas, size = (sum(row[column] for row in rows) for column in (1, 2, 3))
-        return Owed(chunks, replicas, size, {copies: count for copies, count, _, _ in rows})
+        lost = sum(row[3] for row in rows if not row[0])
+        return Owed(chunks, replicas, size, {copies: count for copies, count, _, _ in rows}, lost)
 
     # --- uploads ---
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import select
 import socket
 from collections.abc import Iterator
@@ -16,8 +17,9 @@ from common.auth import ClusterSecret, body_digest
 from common.calls import Answer, Call, json_answer
 from common.edge import Edge, internal_edge, internal_guard
 from common.errors import ClusterSecretRejected, DiskFull, Forbidden, Unavailable
+from common.logs import EventLog
 from tests.support.environment import SECRET
-from tests.support.logs import recording_log
+from tests.support.logs import Events, recording_log
 from tests.support.own_server import Caller, own_server
 from tests.support.signing import SignedCaller
 from tests.support.waiting import wait_until
@@ -302,3 +304,17 @@ def test_an_order_whose_sender_has_given_up_is_not_carried_out() -> None:
         with pytest.raises(Unavailable):
             guard(Call({**call, "dfs.socket": receiver}))
         assert receiver.gettimeout() == 20
+
+
+def test_what_is_asked_every_few_seconds_is_kept_in_the_log_only_when_it_fails() -> None:
+    events, logger = Events(), logging.Logger("dfs.test", logging.INFO)
+    logger.addHandler(events)
+    app = Flask("tests")
+    edge = Edge(app, EventLog(logger), lambda _: None, logs_all=True)
+    answers = [200, 503, 200]
+    edge.route("GET", "/cluster")(lambda _call: json_answer({}, answers.pop(0)))
+    edge.route("GET", "/items")(lambda _call: json_answer({}))
+    client = Client(app)
+    for path in ("/cluster", "/cluster", "/cluster", "/items"):
+        client.get(path)
+    assert [fields["status"] for name, fields in events.entries if name == "request"] == [503, 200]

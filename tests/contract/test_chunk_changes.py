@@ -98,7 +98,7 @@ def test_only_what_is_asked_for_is_found(store: MetadataStore) -> None:
     assert store.find_held("worker_2", Holding.REPLICA, "", 10) == [two, over]
     assert store.find_held("worker_2", Holding.DOUBTFUL, "", 10) == [one, none]
     assert store.find_held("worker_9", Holding.REPLICA, "", 10) == []
-    assert store.owed() == Owed(3, 6, 6 * CHUNK_SIZE, {0: 1, 1: 1, 2: 1})
+    assert store.owed() == Owed(3, 6, 6 * CHUNK_SIZE, {0: 1, 1: 1, 2: 1}, 3 * CHUNK_SIZE)
 
 
 def test_what_is_owed_is_counted_in_bytes_beyond_32_bits(store: MetadataStore) -> None:

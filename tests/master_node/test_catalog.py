@@ -298,3 +298,24 @@ def test_a_replica_on_a_worker_of_which_nothing_is_known_is_named_all_the_same(
     fresh = Master("master_2", store, clock, ChunkHosts())
     chunk = fresh.catalog.list_chunks(file.to_info().version_id, 0, 1)[0]
     assert {(target.worker_id, target.url) for target in chunk.replicas} == {(name, "") for name in WORKERS}
+
+
+def test_a_file_is_found_as_it_was_with_an_old_version(master: Master) -> None:
+    first = master.put("a", chunks=2).to_info()
+    second = master.put("a", chunks=3).to_info()
+    found = master.catalog.find(first.file_id, MapPart(0, 10), version=1)
+    assert (found.file.version_id, found.file.size, found.file.etag) == (first.version_id, first.size, first.etag)
+    assert len(found.chunks) == 2
+    assert master.catalog.find(first.file_id, MapPart(0, 10), version=2).file.version_id == second.version_id
+    with pytest.raises(VersionUnknown):
+        master.catalog.find(first.file_id, version=3)
+
+
+def test_a_version_that_may_be_freed_already_is_not_found(master: Master) -> None:
+    first = master.put("a").to_info()
+    master.put("a")
+    file = master.store.find_file(first.file_id)
+    assert file is not None
+    assert master.store.replace_file(model.released(file, first.version_id))
+    with pytest.raises(VersionUnknown):
+        master.catalog.find(first.file_id, version=1)

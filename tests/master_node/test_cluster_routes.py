@@ -20,10 +20,10 @@ from master_node.membership import Membership
 from master_node.model import JobRecord
 from master_node.report import ClusterReport
 from master_node.roster import Roster
-from master_node.store.base import MetadataStore
+from master_node.store.base import MetadataStore, Pending
 from tests.support.logs import recording_log
 from tests.support.masters import Master
-from tests.support.metadata import hex_id, make_chunk, make_heartbeat, make_upload
+from tests.support.metadata import CHUNK_SIZE, hex_id, make_chunk, make_heartbeat, make_upload
 from tests.support.rosters import make_roster
 from tests.support.signing import signed_open
 
@@ -39,7 +39,7 @@ class Routes:
         board = JobBoard(master.store, master.membership)
         membership: Membership = master.membership
         report = ClusterReport(
-            self.roster.worker_ids, master.store, membership, master.election, board, ClusterSettings()
+            self.roster.worker_ids, master.store, membership, master.election, board, ClusterSettings(), master.clock
         )
         runner = JobRunner([], master.store, master.election, master.clock, log, 1.0)
         services = ClusterServices(
@@ -120,13 +120,29 @@ def test_drain_tells_how_far_it_is_until_no_record_names_the_worker(routes: Rout
     for _ in range(2):
         drained = routes.call("POST", "/workers/worker_1/drain")
     assert (drained["state"], drained["is_draining"]) == ("draining", True)
-    assert drained["drain"] == {"chunks_left": 0, "bytes_left": 0, "is_complete": False}
+    assert drained["drain"] == {"chunks_left": 0, "bytes_left": 0, "is_complete": False, "blocked": None}
     assert routes.worker("worker_1") == drained
     (chunk,) = store.list_chunks(V, 0, 1)
     assert store.delete_chunks([chunk]) == [True]
     assert routes.worker("worker_1")["drain"]["is_complete"]
     taken_back = routes.call("POST", "/workers/worker_1/undrain")
     assert (taken_back["state"], taken_back["is_draining"], taken_back["drain"]) == ("alive", False, None)
+
+
+def test_every_master_says_why_nothing_can_leave_a_worker_as_the_leader_wrote_it_down(
+    routes: Routes, store: MetadataStore, master: Master
+) -> None:
+    store.insert_chunks([make_chunk(V, 0, replicas=("worker_1", "worker_2"))])
+    routes.call("POST", "/workers/worker_1/drain")
+    progress = {"workers": {"worker_1": {"blocked": "no room"}}}
+    store.put_jobs([JobRecord("drain", {"name": "drain", "state": "waiting", "progress": progress})])
+    other = Master("master_2", store, master.clock, None)
+    other.look([])
+    for one in (routes, Routes(other)):
+        assert one.worker("worker_1")["drain"]["blocked"] == "no room"
+    (chunk,) = store.list_chunks(V, 0, 1)
+    store.delete_chunks([chunk])
+    assert routes.worker("worker_1")["drain"]["blocked"] is None
 
 
 def test_a_drain_is_not_complete_while_an_open_upload_may_bring_chunks(routes: Routes, master: Master) -> None:
@@ -158,7 +174,44 @@ def test_what_repair_says_of_itself_stands_beside_what_is_owed(routes: Routes, s
     store.insert_chunks([make_chunk(V, 0, owed=2)])
     replication = routes.call("GET", "/cluster")["replication"]
     assert (replication["repair_bytes_per_second"], replication["repair_seconds_left"]) == (5000, 12.5)
+    assert replication["repair_blocked"] is None
     assert routes.call("GET", "/jobs")["jobs"] == routes.call("GET", "/cluster")["jobs"]
+
+
+def test_no_time_is_told_while_nothing_of_what_is_owed_can_be_made(
+    routes: Routes, store: MetadataStore, master: Master
+) -> None:
+    store.insert_chunks([make_chunk(V, 0, owed=2)])
+    progress = {"bytes_per_second": 5000, "seconds_left": None, "blocked": "no room"}
+    store.put_jobs([JobRecord("repair", {"name": "repair", "state": "waiting", "progress": progress})])
+    replication = routes.call("GET", "/cluster")["replication"]
+    assert (replication["repair_seconds_left"], replication["repair_blocked"]) == (None, "no room")
+    master.configured = {"worker_1", "worker_2", "worker_3"}
+    master.pass_time(10.0, ["worker_1"])
+    assert "silent" in routes.call("GET", "/cluster")["replication"]["repair_blocked"]
+
+
+def test_what_takes_long_to_sum_up_is_summed_up_the_more_rarely(
+    master: Master, store: MetadataStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    routes, sum_up = Routes(master), store.pending
+
+    def sum_up_slowly(clock_seconds: float) -> Pending:
+        master.clock.advance(0.1)
+        return sum_up(clock_seconds)
+
+    def pending() -> int:
+        found: int = routes.call("GET", "/cluster")["replication"]["pending_free_bytes"]
+        return found
+
+    monkeypatch.setattr(store, "pending", sum_up_slowly)
+    assert pending() == 0
+    file = master.put("a", 2)
+    master.catalog.delete(file.file_id, is_permanent=False)
+    master.clock.advance(1.8)
+    assert pending() == 0
+    master.clock.advance(0.2)
+    assert pending() == CHUNK_SIZE + 1
 
 
 def test_a_check_can_be_asked_for_and_looked_at_at_any_master(

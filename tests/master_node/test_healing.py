@@ -13,13 +13,14 @@ from master_node.copy_plans import plan_move
 from master_node.jobs import Progress
 from master_node.membership import ALIVE, DEAD, MAINTENANCE, SUSPECT, WorkerView
 from master_node.model import Chunk, File, WorkerRecord
+from master_node.obstacles import MOST_ARE_SILENT
 from master_node.rebalance import Shift, plan_shifts
 from master_node.replicas import struck
 from master_node.store.base import Holding
 from master_node.store.sqlite import SqliteStore
 from tests.support.healing import FIVE, HealingCluster
 from tests.support.masters import url_of
-from tests.support.metadata import make_heartbeat
+from tests.support.metadata import CHUNK_SIZE, make_heartbeat
 
 DEAD_AND_GRACE = 46.0
 
@@ -456,7 +457,7 @@ def test_a_drained_worker_is_empty_and_all_is_whole(cluster: HealingCluster) -> 
     cluster.heal(40)
     assert cluster.disks.chunks["worker_1"] == {}
     assert cluster.leader.drain.describe()["workers"] == {
-        "worker_1": {"chunks_left": 0, "bytes_left": 0, "is_complete": True}
+        "worker_1": {"chunks_left": 0, "bytes_left": 0, "is_complete": True, "blocked": None}
     }
     for name, chunk_id in [(name, only(cluster, damaged).chunk_id) for name in FIVE]:
         assert cluster.disks.chunks[name].get(chunk_id, True)
@@ -482,8 +483,59 @@ def test_a_worker_that_nobody_can_stand_in_for_is_not_emptied(cluster: HealingCl
     cluster.store.change_worker("worker_1", is_draining=True)
     cluster.heal(20)
     assert only(cluster, file).replicas == FIVE[:3]
-    assert not cluster.leader.drain.describe()["workers"]["worker_1"]["is_complete"]
+    said = cluster.leader.drain.describe()["workers"]["worker_1"]
+    assert not said["is_complete"]
+    assert said["blocked"] == "3 other workers are needed that take chunks, and there are 2"
     assert cluster.work(cluster.leader.drain) is Progress.THROTTLED
+    cluster.bring_back("worker_4")
+    cluster.heal(20)
+    assert cluster.leader.drain.describe()["workers"]["worker_1"] == {
+        "chunks_left": 0,
+        "bytes_left": 0,
+        "is_complete": True,
+        "blocked": None,
+    }
+
+
+def test_a_drain_says_why_nothing_moves_while_most_workers_are_silent(cluster: HealingCluster) -> None:
+    cluster.put("a", on=FIVE[:3])
+    cluster.store.change_worker("worker_1", is_draining=True)
+    for name in FIVE[2:]:
+        cluster.kill(name)
+    cluster.pass_time(10.0)
+    cluster.run(cluster.leader.drain)
+    assert cluster.leader.drain.describe()["workers"]["worker_1"]["blocked"] == MOST_ARE_SILENT
+
+
+def test_repair_tells_no_time_where_nobody_can_take_what_is_owed_and_says_why(cluster: HealingCluster) -> None:
+    cluster.put("a", on=FIVE[:3])
+    cluster.leader.repair._pipeline._meter.add(1000)
+    for name in FIVE[2:4]:
+        cluster.kill(name)
+    cluster.store.change_worker("worker_5", is_draining=True)
+    cluster.pass_time(DEAD_AND_GRACE)
+    cluster.run(cluster.leader.strike)
+    cluster.leader.repair._pipeline._meter.add(1000)
+    cluster.run(cluster.leader.repair)
+    said = cluster.leader.repair.describe()
+    assert said["blocked"] == "3 workers are needed that take chunks, and there are 2"
+    assert said["bytes_per_second"] > 0
+    assert said["seconds_left"] is None
+
+
+def test_what_has_no_copy_left_is_not_in_the_time_that_repair_needs(cluster: HealingCluster) -> None:
+    lost, short = cluster.put("lost", 2, on=FIVE[:3]), cluster.put("short", missing=1, on=FIVE[:2])
+    cluster.store.replace_chunks(
+        [replace(chunk, replicas=(), owed=3, revision=chunk.revision + 1) for chunk in cluster.chunks(lost)]
+    )
+    repair = cluster.leader.repair
+    repair._pipeline._meter.add(1000)
+    said = repair.describe()
+    assert said["bytes_owed"] > 3 * CHUNK_SIZE
+    assert said["seconds_left"] == round(only(cluster, short).size_bytes / said["bytes_per_second"], 1)
+    cluster.run(repair)
+    assert only(cluster, short).owed == 0
+    assert (repair.describe()["blocked"], repair.describe()["seconds_left"]) == ("no copy of it is left", None)
 
 
 def test_nothing_is_emptied_while_chunks_with_one_copy_get_their_second(

@@ -205,6 +205,7 @@ TRIES: dict[tuple[str, str], Try] = {
     ("PUT", "/quotas"): Try(one(ADMIN), to("/quotas?prefix=nowhere/", json={"max_files": 1}), is_whole=True),
     ("DELETE", "/quotas"): Try(one(ADMIN), to("/quotas?prefix=never/"), 404, is_whole=True),
     ("GET", "/cluster"): Try(one(READ, ADMIN), to("/cluster"), is_whole=True),
+    ("GET", "/cluster-view"): Try(one(READ, ADMIN), to("/cluster-view"), is_whole=True),
     ("GET", "/cluster/jobs"): Try(one(READ, ADMIN), to("/cluster/jobs"), is_whole=True),
     ("POST", "/cluster/workers/<worker_id>/drain"): Try(
         one(ADMIN), to("/cluster/workers/worker_9/drain"), 404, is_whole=True

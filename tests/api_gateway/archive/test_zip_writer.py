@@ -89,17 +89,15 @@ def test_more_files_than_16_bits_count(tmp_path: Path) -> None:
 
 
 def test_sizes_and_positions_beyond_32_bits(tmp_path: Path) -> None:
-    """The large files are holes: they take no room, and reading them no time to speak of."""
+    """The large file is a hole: it takes no room, and reading it no time to speak of."""
     archive = tmp_path / "large.zip"
-    zeros = bytes(1 << 22)
-    sizes = {"just fits": 4 * GIB - 2, "does not": 4 * GIB - 1}
-    files = [(name, size, repeated(zeros, size)) for name, size in sizes.items()]
+    size = 4 * GIB - 1
     with archive.open("wb") as file:
-        write_with_holes(file, [*files, ("last", 5, [b"hello"])])
+        write_with_holes(file, [("large", size, repeated(bytes(1 << 22), size)), ("last", 5, [b"hello"])])
     with zipfile.ZipFile(archive) as read:
-        assert {item.filename: item.file_size for item in read.infolist()} == {**sizes, "last": 5}
+        assert {item.filename: item.file_size for item in read.infolist()} == {"large": size, "last": 5}
         assert read.read("last") == b"hello"
-        assert read.open("does not").read(10) == bytes(10)
+        assert read.open("large").read(10) == bytes(10)
 
 
 def repeated(piece: bytes, size: int) -> Iterator[bytes]:

@@ -52,6 +52,19 @@ def test_a_drain_that_stands_still_says_so_and_is_waited_for(monkeypatch: pytest
     assert ran.out == "worker_1 is empty and may be taken away\n"
 
 
+def test_a_drain_that_cannot_end_says_why_at_once() -> None:
+    left = {"chunks_left": 1, "bytes_left": 4096, "is_complete": False, "blocked": None}
+    states = [left, *[{**left, "blocked": "no room"}] * 2, {**left, "chunks_left": 0, "is_complete": True}]
+
+    def drain(exchange: Exchange) -> None:
+        worker = {"worker_id": "worker_1", "is_draining": True, "drain": states.pop(0)}
+        exchange.send_json(worker if exchange.request.method == "POST" else {"workers": [worker]})
+
+    with serving(drain) as server:
+        ran = CommandLine(server.url)("drain", "worker_1", "--wait").ok()
+    assert ran.err.count("worker_1 is being emptied: 1 chunk (4.0 KiB) left; nothing can leave it now: no room") == 1
+
+
 def test_an_error_that_is_not_the_gateways_own_is_told_too() -> None:
     with serving(lambda exchange: exchange.send(b"<html>", 502, {"Content-Type": "text/html"})) as server:
         ran = CommandLine(server.url)("stat", "a")
