@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from enum import IntEnum
 from functools import partial
 from typing import Any
 
 from common.clock import Clock
-from common.errors import DFSError, StaleEpoch
+from common.errors import DFSError
 from common.logs import EventLog
 from common.records import chunk_id
 from common.settings import MasterSettings
@@ -25,8 +24,10 @@ from master_node import model
 from master_node.claims import Claims
 from master_node.commit import Committer
 from master_node.election import Election
+from master_node.freeing import Freeing, Left, holders_of
 from master_node.jobs import Progress
-from master_node.membership import DEAD, Membership
+from master_node.loose import LooseChunks
+from master_node.membership import Membership
 from master_node.model import Chunk, File, OldVersion, Upload
 from master_node.store.base import MetadataStore
 
@@ -39,14 +40,6 @@ BUSY_SECONDS = 2.0
 MAX_STEPS = 8
 # How long the document of a committed upload answers repeated commits.
 COMMITTED_KEPT_SECONDS = 300.0
-
-
-class _Left(IntEnum):
-    """What is left of chunks that were to be freed: nothing; records that others work on; copies on silent workers."""
-
-    NOTHING = 0
-    BUSY = 1
-    HELD = 2
 
 
 class GarbageCollector:
@@ -75,19 +68,19 @@ class GarbageCollector:
         workers and for the database's disk.
         """
         self._store = store
-        self._membership = membership
         self._election = election
         self._committer = committer
-        self._workers = workers
         self._settings = settings
         self._clock = clock
         self._log = log
-        self._knows_worker = knows_worker
         self._lanes = lanes
         self._counting = threading.Lock()
         self._freed_versions = self._freed_bytes = 0
         self._claims = claims or Claims(clock)
-        self._kinds = deque((self._next_file, self._next_aborted, self._next_idle, self._next_committed))
+        self._freeing = Freeing(membership, election, workers, log, knows_worker)
+        self._loose = LooseChunks(store, self._freeing, self._claims, clock, log)
+        kinds = (self._next_file, self._next_aborted, self._next_idle, self._next_committed, self._next_kept)
+        self._kinds = deque((*kinds, self._loose.next_littered))
 
     def work(self, epoch: int) -> Progress:
         """Some of one kind. The kinds take turns, so that none waits for ever behind another."""
@@ -156,14 +149,45 @@ class GarbageCollector:
 
     def _next_idle(self, now: float, _epoch: int) -> bool:
         uploads = self._store.find_idle_uploads(model.OPEN, now - self._settings.upload_idle_seconds, 1)
+        for state in (model.RESUMABLE, model.LITTERED, model.SEALED):
+            uploads += self._store.find_idle_uploads(state, now - self._settings.resumable_idle_seconds, 1)
         for upload in uploads:
             self._abandon(upload, now)
         return bool(uploads)
 
-    def _next_committed(self, now: float, _epoch: int) -> bool:
+    def _next_committed(self, now: float, epoch: int) -> bool:
+        """Forget committed uploads; what resumable ones have left behind is freed first, and then they are kept."""
         uploads = self._store.find_idle_uploads(model.COMMITTED, now - COMMITTED_KEPT_SECONDS, 100)
-        self._store.delete_uploads([upload.upload_id for upload in uploads])
+        self._store.delete_uploads([upload.upload_id for upload in uploads if upload.resumable is None])
+        resumable = [upload for upload in uploads if upload.resumable is not None]
+        self._at_once([partial(self._try_settle, upload, now, epoch) for upload in resumable[: self._lanes]])
         return bool(uploads)
+
+    def _try_settle(self, upload: Upload, now: float, epoch: int) -> None:
+        left = Left.HELD
+        try:
+            left = self._loose.settle(upload, epoch)
+        except DFSError as error:
+            self._log.warning("collection_put_off", upload_id=upload.upload_id, error=error.detail)
+        if left is not Left.NOTHING or upload.resumable is None:
+            pause = BUSY_SECONDS if left is Left.BUSY else RETRY_SECONDS
+            self._put_off(upload, now + pause - COMMITTED_KEPT_SECONDS)
+        else:
+            kept = replace(upload, state=model.KEPT, resumable=replace(upload.resumable, loose=()))
+            self._put_off(kept, now)
+
+    def _next_kept(self, now: float, _epoch: int) -> bool:
+        """Forget uploads that were done long ago, unless a record has come since that is no part of the file."""
+        uploads = self._store.find_idle_uploads(model.KEPT, now - self._settings.resumable_idle_seconds, 100)
+        stray = [upload for upload in uploads if self._has_strays(upload)]
+        for upload in stray:
+            self._put_off(replace(upload, state=model.COMMITTED), now - COMMITTED_KEPT_SECONDS)
+        self._store.delete_uploads([upload.upload_id for upload in uploads if upload not in stray])
+        return bool(uploads)
+
+    def _has_strays(self, upload: Upload) -> bool:
+        sealed = upload.resumable.sealed if upload.resumable is not None else None
+        return sealed is not None and bool(self._store.list_chunks(upload.upload_id, sealed.chunk_count, 1))
 
     def _collect_file(self, file: File, now: float, epoch: int) -> None:
         """Free what is due in one file. Every step is a conditional write; whatever interferes is seen next time."""
@@ -187,10 +211,10 @@ class GarbageCollector:
         is_arriving = upload is not None and now - upload.last_activity_at < model.ARRIVAL_SECONDS
         for _ in range(MAX_TRIES):
             left = self._free_recorded_chunks(version_id, is_arriving, epoch)
-            if left is not _Left.BUSY:
+            if left is not Left.BUSY:
                 break
-        if left is not _Left.NOTHING:
-            self._postpone(file.file_id, now + (BUSY_SECONDS if left is _Left.BUSY else RETRY_SECONDS))
+        if left is not Left.NOTHING:
+            self._postpone(file.file_id, now + (BUSY_SECONDS if left is Left.BUSY else RETRY_SECONDS))
             return
         self._change_file(file.file_id, lambda present: model.without_version(present, version_id))
         with self._counting:
@@ -205,49 +229,47 @@ class GarbageCollector:
             if file is None or self._store.replace_file(change(file)):
                 return
 
-    def _free_recorded_chunks(self, version_id: str, is_arriving: bool, epoch: int) -> _Left:
+    def _free_recorded_chunks(self, version_id: str, is_arriving: bool, epoch: int) -> Left:
         """Free all chunks of a version and their records. is_arriving: replicas that were late may come yet."""
-        start, left = 0, _Left.NOTHING
+        start, left = 0, Left.NOTHING
         while chunks := self._store.list_chunks(version_id, start, BATCH_CHUNKS):
             start = chunks[-1].index + 1
             left = max(left, self._free_batch(chunks, is_arriving, epoch))
         return left
 
-    def _free_batch(self, chunks: Sequence[Chunk], is_arriving: bool, epoch: int) -> _Left:
+    def _free_batch(self, chunks: Sequence[Chunk], is_arriving: bool, epoch: int) -> Left:
         """Free these chunks, but for those that are just being copied."""
         claimed = self._claims.claim(chunk.chunk_id for chunk in chunks)
         try:
             left = self._free_claimed([chunk for chunk in chunks if chunk.chunk_id in claimed], is_arriving, epoch)
         finally:
             self._claims.give_back(claimed)
-        return max(left, _Left.NOTHING if len(claimed) == len(chunks) else _Left.BUSY)
+        return max(left, Left.NOTHING if len(claimed) == len(chunks) else Left.BUSY)
 
-    def _free_claimed(self, chunks: Sequence[Chunk], is_arriving: bool, epoch: int) -> _Left:
-        recorded = _holders(chunks)
-        # All workers are told, in case one holds what no record names; those that are recorded must confirm.
-        told = self._tell(recorded | set(self._membership.targets()), [chunk.chunk_id for chunk in chunks], epoch)
+    def _free_claimed(self, chunks: Sequence[Chunk], is_arriving: bool, epoch: int) -> Left:
+        recorded = holders_of(chunks)
+        # All workers are told; those that are recorded must confirm.
+        told = self._freeing.tell_all(recorded, [chunk.chunk_id for chunk in chunks], epoch)
         silent = recorded - told
         left = [_still_held(chunk, silent.union(chunk.doubtful) if is_arriving else silent) for chunk in chunks]
         # A record that another job changed meanwhile stays as it is, and is seen again at the next try.
         is_gone = self._store.delete_chunks([chunk for chunk in left if not chunk.doubtful])
         self._store.replace_chunks([replace(chunk, revision=chunk.revision + 1) for chunk in left if chunk.doubtful])
         if len(is_gone) < len(chunks):
-            return _Left.HELD
-        return _Left.NOTHING if all(is_gone) else _Left.BUSY
-
-    def _tell(self, worker_ids: Iterable[str], chunk_ids: Sequence[str], epoch: int) -> set[str]:
-        """Order these workers to free the chunks; returns those that confirmed."""
-        return {worker_id for worker_id in sorted(worker_ids) if self._order_delete(worker_id, chunk_ids, epoch)}
+            return Left.HELD
+        return Left.NOTHING if all(is_gone) else Left.BUSY
 
     def _collect_upload(self, upload: Upload, now: float, epoch: int) -> None:
         """Free an aborted upload: first make sure that no commit of it can happen any more."""
         if self._committer.fence(upload):
             return
-        left = _Left.NOTHING
-        for start in range(0, upload.placed_count, BATCH_CHUNKS):
-            left = max(left, self._free_placed(upload, start, min(start + BATCH_CHUNKS, upload.placed_count), epoch))
-        if left is not _Left.NOTHING:
-            self._put_off(upload, now + (BUSY_SECONDS if left is _Left.BUSY else RETRY_SECONDS))
+        left, start = Left.NOTHING, 0
+        while start < upload.placed_count or self._has_records(upload, start):
+            left = max(left, self._free_placed(upload, start, start + BATCH_CHUNKS, epoch))
+            start += BATCH_CHUNKS
+        left = max(left, self._loose.free_aborted(upload, epoch))
+        if left is not Left.NOTHING:
+            self._put_off(upload, now + (BUSY_SECONDS if left is Left.BUSY else RETRY_SECONDS))
         elif upload.is_collected:
             self._store.delete_uploads([upload.upload_id])
             self._log.info("upload_collected", upload_id=upload.upload_id, chunks=upload.placed_count)
@@ -255,28 +277,37 @@ class GarbageCollector:
             # A worker may still be writing a chunk that was under way at the abort: everything is ordered twice.
             self._put_off(replace(upload, is_collected=True, recorded_bytes=0), now + model.ARRIVAL_SECONDS)
 
-    def _free_placed(self, upload: Upload, start: int, end: int, epoch: int) -> _Left:
+    def _free_placed(self, upload: Upload, start: int, end: int, epoch: int) -> Left:
         """Free the chunks of an upload from index `start` to `end` - 1, recorded or not, but for those that are just
         being copied: their records are to go with their bytes, or they would seem to be lost.
 
         Those that it was placed on must confirm, and those that the records name: repair may have brought a chunk to
         another worker.
         """
-        ids = [chunk_id(upload.upload_id, index) for index in range(start, end)]
+        attempt = upload.resumable.attempt if upload.resumable is not None else 0
+        ids = {chunk_id(upload.upload_id, index, attempt) for index in range(start, min(end, upload.placed_count))}
+        if attempt:
+            # Records of earlier attempts.
+            ids |= {chunk.chunk_id for chunk in self._recorded(upload, start, end)}
         claimed = self._claims.claim(ids)
         try:
-            recorded = [
-                chunk for chunk in self._store.list_chunks(upload.upload_id, start, end - start) if chunk.index < end
-            ]
-            chunks = [chunk for chunk in recorded if chunk.chunk_id in claimed]
-            holders = {*upload.workers, *_holders(chunks)}
-            told = self._tell(holders | set(self._membership.targets()), sorted(claimed), epoch)
+            chunks = [chunk for chunk in self._recorded(upload, start, end) if chunk.chunk_id in claimed]
+            holders = {*upload.workers, *holders_of(chunks)}
+            told = self._freeing.tell_all(holders, sorted(claimed), epoch)
             is_gone = self._store.delete_chunks(chunks)
         finally:
             self._claims.give_back(claimed)
         if not holders <= told:
-            return _Left.HELD
-        return _Left.NOTHING if len(claimed) == len(ids) and all(is_gone) else _Left.BUSY
+            return Left.HELD
+        return Left.NOTHING if len(claimed) == len(ids) and all(is_gone) else Left.BUSY
+
+    def _recorded(self, upload: Upload, start: int, end: int) -> list[Chunk]:
+        found = self._store.list_chunks(upload.upload_id, start, end - start)
+        return [chunk for chunk in found if chunk.index < end]
+
+    def _has_records(self, upload: Upload, start: int) -> bool:
+        """Whether a resumable upload has records beyond what its present attempt was placed."""
+        return upload.resumable is not None and bool(self._store.list_chunks(upload.upload_id, start, 1))
 
     def _abandon(self, upload: Upload, now: float) -> None:
         self._log.info("upload_abandoned", upload_id=upload.upload_id)
@@ -286,28 +317,6 @@ class GarbageCollector:
 
     def _put_off(self, upload: Upload, until: float) -> None:
         self._store.replace_upload(replace(upload, revision=upload.revision + 1, last_activity_at=until))
-
-    def _order_delete(self, worker_id: str, chunk_ids: Sequence[str], epoch: int) -> bool:
-        """Whether the worker confirmed that it holds none of these chunks any more, or is not ours any more."""
-        if not self._knows_worker(worker_id):
-            return True
-        view = next((view for view in self._membership.workers() if view.record.worker_id == worker_id), None)
-        if view is None or view.state == DEAD:
-            return False
-        try:
-            self._workers.delete_chunks(view.record.heartbeat.url, chunk_ids, epoch)
-        except StaleEpoch as error:
-            self._election.outrank(int(error.context.get("highest", 0)))
-            return False
-        except DFSError as error:
-            self._log.warning("delete_not_confirmed", worker=worker_id, chunks=len(chunk_ids), error=error.detail)
-            return False
-        return True
-
-
-def _holders(chunks: Sequence[Chunk]) -> set[str]:
-    """The workers that the records name."""
-    return {worker_id for chunk in chunks for worker_id in (*chunk.replicas, *chunk.doubtful)}
 
 
 def _still_held(chunk: Chunk, silent: set[str]) -> Chunk:

@@ -93,8 +93,8 @@ def _write(store: MetadataStore, records: Sequence[Chunk], require_mine: Callabl
         if not missing and not late:
             return
         if late:
-            # After the records were read: one who resumes the upload changes them in the other order, so that either
-            # the upload is seen to be another's, or the records are not at these revisions any more.
+            # After the records were read. Whoever frees chunks of this attempt has seen the upload to be another's and
+            # then raised the record's revision: either that is seen here too, or the replacement fails (loose.py).
             require_mine()
         store.insert_chunks(missing)
         store.replace_chunks(late)

@@ -89,7 +89,7 @@ class Resumables:
             placements = self._uploads.place(resumed, resumed.recorded_count, place)
             resumed = self._touched(with_placements(resumed, placements))
             if self._store.replace_upload(resumed):
-                tail = self._fence_tail(resumed)
+                tail = self._tail(resumed)
                 return self._describe_resumed(resumed, describe(resumed, placements), tail)
         raise MetadataUnavailable("the upload is being changed by others all the time")
 
@@ -191,21 +191,14 @@ class Resumables:
         # Nothing is placed yet of this attempt.
         return model.with_loose(replace(upload, placed_count=upload.recorded_count), changed)
 
-    def _fence_tail(self, upload: Upload) -> Chunk | None:
-        """The record of the short chunk at the end, at a new revision.
-
-        Whoever read it for an earlier attempt cannot write over it any more: see `recording._write`.
-        """
-        for _ in range(_MAX_TURNS if upload.tail_bytes else 0):
-            tail = next(iter(self._store.list_chunks(upload.upload_id, upload.recorded_count, 1)), None)
-            if tail is None or tail.index != upload.recorded_count or tail.size_bytes < upload.tail_bytes:
-                raise InternalError("the last chunk of the upload has no record", upload_id=upload.upload_id)
-            fenced = replace(tail, revision=tail.revision + 1)
-            if self._store.replace_chunks([fenced]) == [True]:
-                return fenced
-        if upload.tail_bytes:
-            raise MetadataUnavailable("the last chunk of the upload is being changed by others all the time")
-        return None
+    def _tail(self, upload: Upload) -> Chunk | None:
+        """The record of the short chunk at the end. Its chunk may be longer than what counts of it."""
+        if not upload.tail_bytes:
+            return None
+        tail = next(iter(self._store.list_chunks(upload.upload_id, upload.recorded_count, 1)), None)
+        if tail is None or tail.index != upload.recorded_count or tail.size_bytes < upload.tail_bytes:
+            raise InternalError("the last chunk of the upload has no record", upload_id=upload.upload_id)
+        return tail
 
     def _describe_resumed(self, upload: Upload, opened: OpenUpload, tail: Chunk | None) -> ResumedUpload:
         resumable = upload.resumable

@@ -14,7 +14,7 @@ COUNT: Schema = {"type": "integer", "minimum": 0}
 NUMBER: Schema = {"type": "number", "minimum": 0}
 TIME: Schema = {"type": "string", "format": "date-time", "description": "RFC 3339, UTC."}
 ID: Schema = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
-CHUNK_ID: Schema = {"type": "string", "pattern": "^[0-9a-f]{32}-[0-9a-f]{8}(-[0-9a-f]{8})?$"}
+CHUNK_ID: Schema = {"type": "string", "pattern": "^[0-9a-f]{32}-[0-9a-f]{8}(-(?!0{8})[0-9a-f]{8})?$"}
 CHUNK_CHECKSUM: Schema = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
 WORKER_ID: Schema = {"type": "string", "examples": ["worker_1"]}
 # What a job says of itself is each job's own.
@@ -94,8 +94,15 @@ EMPTIED = record(
 REPLICA = record({"worker_id": WORKER_ID, "url": TEXT}, text="A worker that holds a chunk, or shall hold it.")
 
 CHUNK = record(
-    {"index": COUNT, "size_bytes": COUNT, "checksum": CHUNK_CHECKSUM, "replicas": array(ref("Replica"))},
-    text="A chunk of a file and the workers that hold it.",
+    {
+        "index": COUNT,
+        "size_bytes": COUNT,
+        "checksum": CHUNK_CHECKSUM,
+        "replicas": array(ref("Replica")),
+        "attempt": COUNT,
+    },
+    optional=("attempt",),
+    text="A chunk of a file and the workers that hold it. attempt: part of its id, where it is not 0.",
 )
 
 WORKER = record(

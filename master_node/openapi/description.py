@@ -12,7 +12,7 @@ from common.openapi.service import (
     INTERNAL_SECURITY,
     SERVICE_TAGS,
 )
-from master_node.openapi import cluster, files, keys
+from master_node.openapi import cluster, files, keys, resumables
 
 _VARIABLES = (
     Parameter("file_id", "path", "Stays over new versions and renames.", ID),
@@ -27,6 +27,7 @@ DESCRIPTION = Description(
     text="Files, versions, chunks, workers, the leader. For the cluster's own services only: a release may change it.",
     operations=(
         *files.UPLOAD_OPERATIONS,
+        *resumables.RESUMABLE_OPERATIONS,
         *files.FILE_OPERATIONS,
         *cluster.CLUSTER_OPERATIONS,
         *keys.KEY_OPERATIONS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from common.errors import (
+    ChunkConflict,
     ClusterFull,
     Conflict,
     DFSError,
@@ -17,11 +18,14 @@ from common.errors import (
     TooLarge,
     TooManyVersions,
     UploadClosed,
+    UploadSealed,
+    UploadTakenOver,
     UploadUnknown,
     VersionUnknown,
 )
 from common.openapi.model import Operation, Parameter, Schema, array, json_body, json_reply, nullable, record, ref
 from common.openapi.schemas import CHUNK_CHECKSUM, CHUNK_SCHEMAS, COUNT, FILE_SCHEMAS, FLAG, ID, TEXT, WORKER_ID
+from master_node.openapi.resumables import RESUMABLE_SCHEMAS
 
 _LEVEL = Parameter(
     "consistency", "query", "How fresh the answer is to be.", {"enum": ["linearizable", "majority", "eventual"]}
@@ -42,6 +46,7 @@ _CHANGE_ERRORS: tuple[type[DFSError], ...] = (
     TooManyVersions,
     *_QUOTA_ERRORS,
 )
+_ATTEMPT_ERRORS = (UploadTakenOver, UploadSealed, ChunkConflict)
 _PLACE_ERRORS: tuple[type[DFSError], ...] = (NotEnoughWorkers, ClusterFull, TooLarge, *_QUOTA_ERRORS)
 
 SCHEMAS = {
@@ -55,8 +60,9 @@ SCHEMAS = {
             "checksum": CHUNK_CHECKSUM,
             "replicas": {**array(WORKER_ID), "minItems": 1, "uniqueItems": True},
             "doubtful": array(WORKER_ID),
+            "attempt": {**COUNT, "maximum": 2**32 - 1},
         },
-        optional=("doubtful",),
+        optional=("doubtful", "attempt"),
         text="A chunk that these workers have on disk; the doubtful ones may have it.",
     ),
     "OpenUpload": record(
@@ -69,6 +75,7 @@ SCHEMAS = {
         },
         text="An upload that takes chunks.",
     ),
+    **RESUMABLE_SCHEMAS,
     "Placement": record(
         {"index": COUNT, "targets": array(ref("Replica"))}, text="Where a chunk goes: the first ones, then spares."
     ),
@@ -76,6 +83,20 @@ SCHEMAS = {
 
 _FILE = json_reply("The file.", ref("File"))
 _LOCATED = json_reply("The file.", ref("Located"))
+
+_COMMIT = record(
+    {
+        "path": TEXT,
+        "content_type": TEXT,
+        "size": COUNT,
+        "chunk_count": COUNT,
+        "checksum": ref("Checksum"),
+        "chunks": _STORED_CHUNKS,
+        **_PRECONDITIONS,
+        "attempt": nullable(COUNT),
+    },
+    optional=(*_PRECONDITIONS, "attempt"),
+)
 
 UPLOAD_OPERATIONS = (
     Operation(
@@ -95,8 +116,9 @@ UPLOAD_OPERATIONS = (
                     "place": {**COUNT, "maximum": 1000},
                     "consistency": nullable(TEXT),
                     "size_bytes": nullable(COUNT),
+                    "resumable": nullable(ref("NewResumable")),
                 },
-                optional=("path", "replication_factor", "consistency", "size_bytes"),
+                optional=("path", "replication_factor", "consistency", "size_bytes", "resumable"),
             ),
         ),
     ),
@@ -107,10 +129,13 @@ UPLOAD_OPERATIONS = (
         "uploads",
         "Record finished chunks and place the next",
         {200: json_reply("It takes more.", ref("OpenUpload"))},
-        (*_PLACE_ERRORS, UploadUnknown, UploadClosed, Conflict),
+        (*_PLACE_ERRORS, *_ATTEMPT_ERRORS, UploadUnknown, UploadClosed, Conflict),
         body=json_body(
-            "The chunks follow on those recorded before.",
-            record({"chunks": _STORED_CHUNKS, "place_from": COUNT, "place": COUNT}),
+            "The chunks follow on those recorded before. attempt: of a resumable upload.",
+            record(
+                {"chunks": _STORED_CHUNKS, "place_from": COUNT, "place": COUNT, "attempt": nullable(COUNT)},
+                optional=("attempt",),
+            ),
         ),
     ),
     Operation(
@@ -121,6 +146,7 @@ UPLOAD_OPERATIONS = (
         "Make an upload a file, in one step",
         {200: json_reply("The file.", record({"file": ref("File"), "is_new": FLAG}))},
         (
+            *_ATTEMPT_ERRORS,
             UploadUnknown,
             UploadClosed,
             Conflict,
@@ -132,19 +158,8 @@ UPLOAD_OPERATIONS = (
             TooManyVersions,
         ),
         body=json_body(
-            "The file, and the chunks not yet recorded.",
-            record(
-                {
-                    "path": TEXT,
-                    "content_type": TEXT,
-                    "size": COUNT,
-                    "chunk_count": COUNT,
-                    "checksum": ref("Checksum"),
-                    "chunks": _STORED_CHUNKS,
-                    **_PRECONDITIONS,
-                },
-                optional=tuple(_PRECONDITIONS),
-            ),
+            "The file, and the chunks not yet recorded; or, of a resumable upload that is sealed, just that.",
+            {"anyOf": [_COMMIT, record({"sealed": {"const": True}})]},
         ),
     ),
     Operation(

@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from common.chunk_notes import ChunkNote
 from common.clock import Clock
 from common.errors import InvalidPath
 from common.paths import check_path
-from common.records import Checksum, version_of
+from common.records import Checksum, place_of, version_of
 from common.worker_client import DescribedChunk
 from master_node import model
 from master_node.model import Chunk, File, Upload, Version
@@ -75,8 +75,7 @@ class Strangers:
 
     def collect(self) -> None:
         """Look through all disks for chunks that belong to no file's version."""
-        uploads = self._store.find_idle_uploads(model.OPEN, self._stale_before, MAX_STALE_UPLOADS)
-        stale = {upload.upload_id for upload in uploads}
+        stale = {upload.upload_id for upload in self._stale_uploads()}
         for found in self._disks.folders():
             ids = sorted(found)
             for start in range(0, len(ids), PAGE_CHUNKS):
@@ -94,15 +93,14 @@ class Strangers:
         holders = self._holders.pop(version.version_id, None)
         if holders is None or is_gone:
             return
-        described = self._disks.describe(holders)
-        factor = version.replication_factor
-        self._store.insert_chunks(
-            [
-                # No copy counts until a job has had it read.
-                Chunk(*_place(one), chunk.size_bytes, chunk.checksum, (), factor, tuple(sorted(holders[one])))
-                for one, chunk in described.items()
-            ]
-        )
+        described = _latest(self._disks.describe(holders))
+        # No copy counts until a job has had it read.
+        records = [
+            self._record(version.version_id, chunk, version.replication_factor, holders[chunk.chunk_id])
+            for index, chunk in described.items()
+            if index < version.chunk_count
+        ]
+        self._store.insert_chunks(records)
 
     def bring_back(self, findings: Findings) -> None:
         """Make files of those that are whole, the latest of a path first, and name all others."""
@@ -116,13 +114,14 @@ class Strangers:
                 findings.add(Finding(GIVEN_UP, version_id, detail=refusal))
         for _, version_id in sorted(waiting, reverse=True):
             findings.add(self._bring_back(self._describe(version_id)))
+        self._give_up_stale()
 
     def _refusal(self, version_id: str) -> str | None:
         """Why this version is not to come back; "" where its upload is under way, None where it may."""
         upload = self._store.find_upload(version_id)
         if upload is not None and upload.state == model.ABORTED:
             return "the upload was given up"
-        if upload is not None and upload.state == model.OPEN and upload.last_activity_at > self._stale_before:
+        if upload is not None and upload.state in model.GOING_ON and upload.last_activity_at > self._stale_before:
             return ""
         file = self._store.find_file(version_id)
         return "the file was purged" if file is not None and file.status == model.PURGED else None
@@ -130,9 +129,12 @@ class Strangers:
     def _describe(self, version_id: str) -> _Stranger:
         holders = self._holders[version_id]
         described = self._disks.describe(holders)
-        chunks = {_place(one)[1]: chunk for one, chunk in described.items()}
+        chunks = _latest(described)
         notes = [note for index in sorted(chunks) if (note := ChunkNote.decode(chunks[index].note)) is not None]
         last = next((note for note in notes if note.chunk_count is not None), None)
+        if last is not None:
+            # What lies beyond the end was sent by an attempt that another has taken over from.
+            chunks = {index: chunk for index, chunk in chunks.items() if index < (last.chunk_count or 0)}
         return _Stranger(
             version_id,
             chunks,
@@ -188,8 +190,7 @@ class Strangers:
         digest = hashlib.sha256()
         chunks = []
         for index in range(len(stranger.chunks)):
-            described = stranger.chunks[index]
-            chunk = Chunk(stranger.version_id, index, described.size_bytes, described.checksum, (), factor)
+            chunk = self._record(stranger.version_id, stranger.chunks[index], factor, ())
             holders = stranger.holders[chunk.chunk_id]
             reader = self._disks.read(chunk, holders, digest)
             if reader is None:
@@ -201,7 +202,7 @@ class Strangers:
 
     def _make_file(self, stranger: _Stranger, chunks: list[Chunk], checksum: Checksum) -> File:
         upload = self._require_upload(stranger, chunks)
-        self._store.insert_chunks(chunks)
+        self._put_records(chunks)
         now = self._clock.timestamp()
         version = Version(
             version_id=stranger.version_id,
@@ -216,9 +217,46 @@ class Strangers:
         )
         file = self._insert(stranger, upload, version)
         self._store.replace_upload(
-            replace(upload, state=model.COMMITTED, file_id=file.file_id, revision=upload.revision + 1)
+            replace(upload, state=model.COMMITTED, file_id=file.file_id, revision=upload.revision + 1, resumable=None)
         )
         return file
+
+    def _put_records(self, chunks: list[Chunk]) -> None:
+        """These and no others: the backup may have records of earlier attempts, or beyond the end."""
+        wanted = {chunk.index: chunk for chunk in chunks}
+        self._store.insert_chunks(chunks)
+        start = 0
+        while chunks and (present := self._store.list_chunks(chunks[0].version_id, start, PAGE_CHUNKS)):
+            start = present[-1].index + 1
+            self._store.delete_chunks([chunk for chunk in present if chunk.index not in wanted])
+            other = [
+                chunk for chunk in present if chunk.index in wanted and chunk.attempt != wanted[chunk.index].attempt
+            ]
+            self._store.replace_chunks([replace(wanted[chunk.index], revision=chunk.revision + 1) for chunk in other])
+
+    def _record(self, version_id: str, chunk: DescribedChunk, factor: int, holders: Iterable[str]) -> Chunk:
+        """A record of which no copy counts yet."""
+        _, index, attempt = place_of(chunk.chunk_id)
+        doubtful = tuple(sorted(holders))
+        return Chunk(
+            version_id, index, chunk.size_bytes, chunk.checksum, (), factor, doubtful, revision=1, attempt=attempt
+        )
+
+    def _stale_uploads(self) -> list[Upload]:
+        """The uploads that the backup knew as going on, and of which nobody has heard since."""
+        return [
+            upload
+            for state in model.GOING_ON
+            for upload in self._store.find_idle_uploads(state, self._stale_before, MAX_STALE_UPLOADS)
+        ]
+
+    def _give_up_stale(self) -> None:
+        """Those resumable uploads that have not become files begin anew: what the backup says of them was overtaken,
+        and the disks may hold other chunks under the ids that would come next.
+        """
+        for upload in self._stale_uploads():
+            if upload.takes_bytes:
+                self._store.replace_upload(replace(upload, state=model.ABORTED, revision=upload.revision + 1))
 
     def _require_upload(self, stranger: _Stranger, chunks: list[Chunk]) -> Upload:
         """The document that says whose the chunks are, until there is a file."""
@@ -267,10 +305,9 @@ class Strangers:
         yield f"recovered/{date}/{version_id}"
 
 
-def _place(one: str) -> tuple[str, int]:
-    """The version of a chunk, and its index in it."""
-    version_id, _, index = one.partition("-")
-    return version_id, int(index, 16)
+def _latest(described: Mapping[str, DescribedChunk]) -> dict[int, DescribedChunk]:
+    """By index, the chunk of the highest attempt: the one that was recorded last, if any of them was."""
+    return {place_of(one)[1]: described[one] for one in sorted(described, key=lambda one: place_of(one)[1:])}
 
 
 def _some(indexes: set[int]) -> str:

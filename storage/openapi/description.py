@@ -14,7 +14,7 @@ from common.openapi.service import (
 from storage.openapi.chunks import CHUNK_OPERATIONS, HEADERS, INVENTORY_OPERATIONS, ORDER_OPERATIONS, SCHEMAS
 
 _VARIABLES = (
-    Parameter("chunk_id", "path", "The version's id and the chunk's index.", CHUNK_ID),
+    Parameter("chunk_id", "path", "The version's id, the chunk's index, and the attempt if it is not 0.", CHUNK_ID),
     Parameter("folder", "path", "Two hexadecimal digits.", {"type": "string", "pattern": "^[0-9a-f]{2}$"}),
 )
 

@@ -11,7 +11,7 @@ from storage.epoch import EpochGate
 
 def check_id(chunk_id: object) -> None:
     if not isinstance(chunk_id, str) or not is_chunk_id(chunk_id):
-        raise InvalidRequest("a chunk id is 32 hexadecimal digits, '-', 8 hexadecimal digits")
+        raise InvalidRequest("a chunk id is 32 hexadecimal digits, '-', 8 hexadecimal digits, and of an attempt 8 more")
 
 
 def chunk_ids_of(call: Call) -> list[str]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
 
 from common.errors import InvalidRequest
 from common.records import (
+    MAX_ATTEMPT,
     Checksum,
     ChunkLocation,
     FileInfo,
@@ -22,6 +23,9 @@ from common.records import (
     chunk_id,
     is_chunk_id,
     is_version_id,
+    place_of,
+    slot_of,
+    version_of,
 )
 
 TARGET = {"worker_id": "worker_1", "url": "http://127.0.0.1:5001"}
@@ -179,8 +183,8 @@ def test_a_version_id_is_32_hexadecimal_digits() -> None:
     [
         Target("worker_1", "http://127.0.0.1:5001"),
         Placement.from_json(PLACEMENT),
-        StoredChunk.from_json({**STORED, "doubtful": ["worker_3"]}),
-        ChunkLocation(7, 65536, "0123456789abcdef" * 2, (Target("worker_1", "http://127.0.0.1:5001"),)),
+        StoredChunk.from_json({**STORED, "doubtful": ["worker_3"], "attempt": 2}),
+        ChunkLocation(7, 65536, "0123456789abcdef" * 2, (Target("worker_1", "http://127.0.0.1:5001"),), 2),
         OpenUpload.from_json(OPEN_UPLOAD),
         Checksum("sha256", "00"),
     ],
@@ -195,3 +199,27 @@ def test_a_file_is_written_with_every_field_in_order_then_its_name_and_etag() ->
     info = FileInfo.from_json(FILE)
     expected = {**asdict(info), "file_name": "b.txt", "etag": info.etag}
     assert json.dumps(info.to_json()) == json.dumps(expected)
+
+
+@pytest.mark.parametrize("attempt", [1, 255, MAX_ATTEMPT])
+def test_a_chunk_id_of_an_attempt_shares_its_place_with_all_others(attempt: int) -> None:
+    name = chunk_id("a" * 32, 77, attempt)
+    assert is_chunk_id(name)
+    assert name != chunk_id("a" * 32, 77)
+    assert slot_of(name) == slot_of(slot_of(name)) == chunk_id("a" * 32, 77)
+    assert (version_of(name), place_of(name)) == ("a" * 32, ("a" * 32, 77, attempt))
+    assert place_of(slot_of(name)) == ("a" * 32, 77, 0)
+
+
+@pytest.mark.parametrize("end", ["-00000000", "-1", "-000000001", "-0000000G", "-00000001-00000001", "-"])
+def test_what_is_no_attempt_is_not_taken_for_one(end: str) -> None:
+    assert not is_chunk_id(chunk_id("a" * 32, 77) + end)
+
+
+def test_an_attempt_is_sent_only_where_there_is_one() -> None:
+    for chunk in (StoredChunk.from_json(STORED), ChunkLocation(0, 1, "x", ())):
+        assert "attempt" not in chunk.to_json()
+        later = replace(chunk, attempt=3)
+        assert type(chunk).from_json(later.to_json()) == later
+    with pytest.raises(InvalidRequest):
+        StoredChunk.from_json({**STORED, "attempt": MAX_ATTEMPT + 1})

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from common.records import MAX_CHUNK_INDEX
+from common.records import MAX_ATTEMPT, MAX_CHUNK_INDEX, chunk_id
 from master_node.model import Chunk
 from master_node.store.base import Holding, MetadataStore, Owed
 from tests.support.metadata import CHUNK_SIZE, hex_id, make_chunk, next_chunk
@@ -191,3 +191,36 @@ def test_a_record_that_names_a_worker_twice_is_found_once(store: MetadataStore) 
         assert store.find_held("worker_1", kind, "", 10) == [chunk]
     assert store.replace_chunks([next_chunk(chunk, replicas=("worker_1",), doubtful=())]) == [True]
     assert store.find_held("worker_1", Holding.DOUBTFUL, "", 10) == []
+
+
+def test_a_place_has_one_record_and_only_its_own_attempt_finds_it(store: MetadataStore) -> None:
+    present = replace(make_chunk(V, 1), attempt=2)
+    store.insert_chunks([make_chunk(V, 0), present, replace(make_chunk(V, 2), attempt=MAX_ATTEMPT)])
+    store.insert_chunks([replace(make_chunk(V, 1), attempt=attempt) for attempt in (0, 1, 3)])
+    assert [chunk.attempt for chunk in store.list_chunks(V, 0, 10)] == [0, 2, MAX_ATTEMPT]
+    ids = [chunk_id(V, index, attempt) for index in (0, 1, 2) for attempt in (0, 1, 2, 3, MAX_ATTEMPT)]
+    found = sorted(store.find_chunks(ids), key=lambda chunk: chunk.index)
+    assert found == store.list_chunks(V, 0, 10)
+    assert store.find_chunks([chunk_id(V, 1), chunk_id(V, 1, 1), chunk_id(V, 1, 3)]) == []
+
+
+def test_a_record_can_go_over_to_another_attempt_on_condition_of_its_revision(store: MetadataStore) -> None:
+    chunk = replace(make_chunk(V, 1), attempt=1)
+    store.insert_chunks([chunk])
+    later = next_chunk(chunk, attempt=5, checksum=hex_id("other"), size_bytes=7, replicas=("worker_2",))
+    assert [store.replace_chunks([later]) for _ in range(2)] == [[True], [False]]
+    assert store.list_chunks(V, 0, 10) == store.find_chunks([later.chunk_id]) == [later]
+    assert store.find_chunks([chunk.chunk_id]) == []
+    assert store.delete_chunks([chunk]) == [False]
+    assert store.delete_chunks([later]) == [True]
+
+
+def test_pages_go_on_behind_a_place_whatever_its_attempt(
+    store: MetadataStore, way: tuple[Find, Callable[[str, int], Chunk]]
+) -> None:
+    find, make = way
+    chunks = [replace(make(V, index), attempt=index % 3 * 7) for index in range(7)]
+    store.insert_chunks(chunks)
+    for attempt in (0, 1, 7, 14, MAX_ATTEMPT):
+        assert find(store, chunk_id(V, 2, attempt), 2) == chunks[3:5]
+    assert find(store, chunks[6].chunk_id, 2) == []

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from common.records import MAX_CHUNK_INDEX
+from common.records import MAX_CHUNK_INDEX, Checksum
 from master_node import model
+from master_node.attempts import Loose, Resumable, Sealed
 from master_node.model import CommitTarget, Lease
 from master_node.store.base import IdTaken, MetadataStore, Owed
 from tests.contract.conftest import Connect
@@ -96,6 +97,17 @@ def test_an_upload_is_read_back_exactly_as_it_was_written(store: MetadataStore) 
     store.insert_upload(upload)
     assert store.find_upload(upload.upload_id) == upload
     assert store.find_upload(V) is None
+
+
+@pytest.mark.parametrize("sealed", [None, Sealed(2**41, 9, Checksum("sha256", "ab" * 32), "text/x", '"a"', None)])
+def test_a_resumable_upload_is_read_back_exactly_as_it_was_written(store: MetadataStore, sealed: Sealed | None) -> None:
+    resumable = Resumable(
+        "é/p", None, "a " * 2000, "text/x", "x", False, 7, "s", 6, (Loose(1, 2, 3), Loose(6, 0, 9)), sealed
+    )
+    upload = replace(make_upload("u", state=model.LITTERED), resumable=resumable)
+    store.insert_upload(upload)
+    assert store.find_upload(upload.upload_id) == upload
+    assert store.find_idle_uploads(model.LITTERED, 0.0, 10) == [upload]
 
 
 def test_an_upload_id_is_used_once(store: MetadataStore) -> None:

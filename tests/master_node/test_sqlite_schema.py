@@ -153,7 +153,9 @@ def test_a_database_that_knew_no_keys_learns_them_and_keeps_the_rest(tmp_path: P
         store.insert_chunks(CHUNKS)
         worker = store.record_heartbeat("worker_1", make_heartbeat(1))
     with closing(sqlite3.connect(path)) as connection:
-        connection.executescript("DROP TABLE keys; DROP TABLE quotas; PRAGMA user_version = 3;")
+        connection.executescript(
+            "DROP TABLE keys; DROP TABLE quotas; ALTER TABLE chunks DROP COLUMN attempt; PRAGMA user_version = 3;"
+        )
     _, key = make_key("k", ("read",), "", NOW)
     with closing(SqliteStore(path)) as store, closing(SqliteStore(other)):
         store.put_key(key)
@@ -161,6 +163,22 @@ def test_a_database_that_knew_no_keys_learns_them_and_keeps_the_rest(tmp_path: P
         assert store.find_file(FILES[0].file_id) == FILES[0]
         assert store.find_held("worker_1", Holding.REPLICA, "", 10) == CHUNKS[:2]
         assert store.list_workers() == [worker]
+    assert _layout(path) == _layout(other)
+
+
+def test_a_database_that_knew_no_attempts_takes_chunks_that_have_one(tmp_path: Path) -> None:
+    path, other = tmp_path / "5.sqlite3", tmp_path / "new.sqlite3"
+    with closing(SqliteStore(path)) as store:
+        store.insert_chunks(CHUNKS)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript("ALTER TABLE chunks DROP COLUMN attempt; PRAGMA user_version = 5;")
+        assert "attempt" not in connection.execute("SELECT sql FROM sqlite_master WHERE name = 'chunks'").fetchone()[0]
+    with closing(SqliteStore(path)) as store, closing(SqliteStore(other)):
+        assert store.scan_chunks("", 10) == CHUNKS
+        later = next_chunk(CHUNKS[2], attempt=3, replicas=("worker_5",))
+        assert store.replace_chunks([later]) == [True]
+        assert store.find_chunks([CHUNKS[2].chunk_id, later.chunk_id]) == [later]
+        assert store.find_held("worker_5", Holding.REPLICA, "", 10) == [later, CHUNKS[3]]
     assert _layout(path) == _layout(other)
 
 

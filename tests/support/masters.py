@@ -17,6 +17,8 @@ from master_node.garbage import GarbageCollector
 from master_node.jobs import Progress
 from master_node.membership import Membership
 from master_node.model import File, Preconditions
+from master_node.quotas.ledger import Ledger
+from master_node.resumables import Resumables
 from master_node.store.base import MetadataStore
 from master_node.uploads import Uploads
 from tests.support.logs import recording_log
@@ -104,6 +106,16 @@ class Master:
         self.uploads = Uploads(store, self.membership, self.election, CLUSTER, clock, rng, lambda: self.configured)
         self.committer = Committer(store, self.election, settings, clock)
         self.catalog = Catalog(store, self.membership, self.election, settings, clock, rng)
+        self.ledger = Ledger(store, self.election, clock)
+        self.resumables = Resumables(
+            store,
+            self.election,
+            settings,
+            self.uploads,
+            self.committer,
+            self.ledger,
+            self.catalog.locate,
+        )
         self.garbage = GarbageCollector(
             store,
             self.membership,

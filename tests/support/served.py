@@ -53,6 +53,13 @@ class ServedWorkers:
                 one = chunk_id(version_id, index)
                 self.client.put_chunk(self.urls[name], one, content, checksum_of(block_digests(content)))
 
+    def put_one(self, one: str, content: bytes, names: tuple[str, ...]) -> str:
+        """Store a chunk on these workers; returns its checksum."""
+        checksum = checksum_of(block_digests(content))
+        for name in names:
+            self.client.put_chunk(self.urls[name], one, content, checksum)
+        return checksum
+
     def held(self, name: str) -> set[str]:
         """The chunks on a worker's disk."""
         return {path.name for path in (self._workers[name].root / "chunks").glob("*/*")}

@@ -13,6 +13,7 @@ from common.checksums import block_digests, checksum_of
 from common.chunk_notes import ChunkNote, encode_header
 from common.records import chunk_id
 from master_node import model
+from master_node.attempts import Resumable
 from master_node.model import File
 from master_node.recovery.disks import Disks
 from master_node.recovery.findings import FOUND, GIVEN_UP, INCOMPLETE, INTACT, LOST, UNSURE, Finding, Findings
@@ -27,6 +28,7 @@ NAMES = ("worker_1", "worker_2", "worker_3")
 CHUNK = 4096
 RESTORED_AT = 100.0
 TODAY = "2026-01-31"
+RESUMABLE = Resumable("p", None, "", "text/x", "", False, attempt=2)
 
 
 class Ruin:
@@ -45,6 +47,7 @@ class Ruin:
         *,
         lacking: tuple[int, ...] = (),
         names: tuple[str, ...] = NAMES,
+        attempts: tuple[int, ...] = (),
     ) -> str:
         """Put a version's chunks on the workers as the gateway does, but for some; None: without notes."""
         version_id = hex_id(seed)
@@ -57,7 +60,7 @@ class Ruin:
             for name in names:
                 self.workers.client.put_chunk(
                     self.workers.urls[name],
-                    chunk_id(version_id, index),
+                    chunk_id(version_id, index, attempts[index] if attempts else 0),
                     piece,
                     checksum_of(block_digests(piece)),
                     note=encode_header(noted.encode()) if noted is not None else "",
@@ -249,3 +252,34 @@ def store_known(ruin: Ruin, path: str, *, names: tuple[str, ...], recorded: tupl
     record = make_chunk(version_id, 0, replicas=recorded, owed=owed)
     ruin.store.insert_chunks([replace(record, size_bytes=len(content), checksum=checksum_of(block_digests(content)))])
     return version_id
+
+
+def test_of_several_attempts_at_a_place_the_last_one_comes_back_and_nothing_beyond_the_end(ruin: Ruin) -> None:
+    """An attempt was fenced off after it had sent much more than the one that finished."""
+    ruin.put("v", b"x" * 3 * CHUNK + b"lost", noted("p"), attempts=(1, 2, 2, 2))
+    version_id = ruin.put("v", b"x" * CHUNK + b"right", noted("p"), attempts=(1, 3))
+    # The backup knew the upload, with another chunk in the second place and one beyond the end.
+    upload = make_upload("v", state=model.RESUMABLE, last_activity_at=RESTORED_AT - 1)
+    ruin.store.insert_upload(replace(upload, resumable=RESUMABLE))
+    ruin.store.insert_chunks([replace(make_chunk(version_id, index, replicas=NAMES), attempt=2) for index in (1, 2)])
+    said = ruin.rebuild()
+    assert (said[version_id].kind, said[version_id].completeness, said[version_id].path) == (FOUND, PROVEN, "p")
+    records = ruin.store.list_chunks(version_id, 0, 10)
+    assert [(chunk.attempt, chunk.size_bytes, chunk.owed) for chunk in records] == [(1, CHUNK, 2), (3, 5, 2)]
+    file = ruin.file_at("p")
+    assert file is not None
+    assert file.to_info().checksum.value == hashlib.sha256(b"x" * CHUNK + b"right").hexdigest()
+
+
+def test_a_resumable_upload_of_the_backup_that_is_not_whole_begins_anew(ruin: Ruin) -> None:
+    """The disks may hold other chunks under the very ids that its next attempt would use."""
+    version_id = ruin.put("v", b"x" * CHUNK + b"more", noted("p"), lacking=(1,), attempts=(1, 1))
+    live, stale = (
+        replace(make_upload(seed, state=model.RESUMABLE, last_activity_at=at), resumable=RESUMABLE)
+        for seed, at in (("live", RESTORED_AT + 1), ("v", RESTORED_AT - 1))
+    )
+    for upload in (live, stale):
+        ruin.store.insert_upload(upload)
+    assert ruin.rebuild()[version_id].kind == INCOMPLETE
+    states = [ruin.store.find_upload(upload.upload_id).state for upload in (live, stale)]  # type: ignore[union-attr]
+    assert states == [model.RESUMABLE, model.ABORTED]
