@@ -79,7 +79,7 @@ export class Panel {
   #updateTotal({ counts, size, sent }) {
     const files = this.#queue.uploads.length - (counts.cancelled ?? 0);
     const words = progress(sent, size, counts.sending ? this.#speed : null);
-    write(byId("uploads-total"), `${counts.done ?? 0} of ${count(files, "file")} stored. ${words}`);
+    write(byId("uploads-total"), `${(counts.done ?? 0).toLocaleString("en")} of ${count(files, "file")} stored. ${words}`);
     const percent = percentOf(sent, size);
     this.#bar.value = percent;
     this.#bar.setAttribute("aria-valuetext", `${percent} %`);

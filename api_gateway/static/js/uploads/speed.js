@@ -2,17 +2,21 @@
 
 const MEMORY_MS = 5000;
 const SHORTEST_STEP_MS = 200;
+// The first megabytes only fill the buffers on the way.
+const SURE_AFTER_MS = 2000;
 
 export class SpeedMeter {
   bytesPerSecond = 0;
   #bytes = 0;
   #time = null;
+  #start = 0;
 
   /** Go on from here: these bytes were not sent just now. @param {number} bytes @param {number} [now] in ms */
   restart(bytes, now = performance.now()) {
     this.bytesPerSecond = 0;
     this.#bytes = bytes;
     this.#time = now;
+    this.#start = now;
   }
 
   /** So many bytes are sent in all by now. @param {number} bytes @param {number} [now] in ms */
@@ -29,6 +33,7 @@ export class SpeedMeter {
 
   /** @param {number} bytesLeft @returns {number|null} null while that cannot be told */
   secondsLeft(bytesLeft) {
-    return this.bytesPerSecond > 1 ? bytesLeft / this.bytesPerSecond : null;
+    const isSure = this.bytesPerSecond > 1 && this.#time - this.#start >= SURE_AFTER_MS;
+    return isSure ? bytesLeft / this.bytesPerSecond : null;
   }
 }
