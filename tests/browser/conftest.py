@@ -82,7 +82,9 @@ def open_page(chromium: Browser, cluster: TestCluster, watch: Watch) -> Iterator
     contexts = []
 
     def open_page(address: str = "/", **options: object) -> Page:
-        context = chromium.new_context(base_url=cluster.base_url, **options)  # type: ignore[arg-type]
+        # Without motion nothing is looked at halfway.
+        options = {"reduced_motion": "reduce", "base_url": cluster.base_url, **options}
+        context = chromium.new_context(**options)  # type: ignore[arg-type]
         contexts.append(context)
         context.set_default_timeout(TIMEOUT_MS)
         watch.attach(context)
