@@ -62,7 +62,8 @@ def build_gateway(config: Config, node_id: str) -> Service:
     stragglers = Stragglers(clock, settings.straggler_seconds, 2 * settings.buffer_count)
     replicator = Replicator(workers, executor, avoidance, clock, log, stragglers)
     admission = Admission(UploadLimits(settings.max_uploads, settings.buffer_wait_seconds, settings.max_file_bytes))
-    keep_alive = min(30.0, config.master.upload_idle_seconds / 4)
+    idle_seconds = min(config.master.upload_idle_seconds, config.master.resumable_idle_seconds)
+    keep_alive = min(30.0, idle_seconds / 4)
     window = settings.window_chunks
     uploads = UploadService(
         masters, replicator, buffers, executor, clock, log, window, chunk_size, keep_alive, admission

@@ -172,7 +172,7 @@ class MasterClient:
         return _committed(self._call("POST", f"/uploads/{upload_id}/commit", {"sealed": True}))
 
     def abort_upload(self, upload_id: str) -> None:
-        """Give the upload up; its chunks are collected."""
+        """Give the upload up; its chunks are collected. Raises UploadSealed for a resumable one that is a file."""
         self._call("DELETE", f"/uploads/{upload_id}")
 
     # --- files ---

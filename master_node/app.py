@@ -113,7 +113,7 @@ def _add_upload_routes(edge: Edge, services: MasterServices, log: EventLog) -> N
 
     @edge.route("DELETE", "/uploads/<upload_id>")
     def abort_upload(_call: Call, upload_id: str) -> Answer:
-        services.uploads.abort(upload_id)
+        services.resumables.abort(upload_id)
         return json_answer({"upload_id": upload_id})
 
 

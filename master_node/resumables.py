@@ -124,6 +124,19 @@ class Resumables:
         """Make a sealed upload the content of its path; any number of times, with the same result."""
         return self._committer.commit_sealed(upload_id)
 
+    def abort(self, upload_id: str) -> None:
+        """Give the upload up for certain: once this returns it is no file and never becomes one.
+
+        Raises UploadSealed where it has become one. What is not there is given up already.
+        """
+        self._uploads.abort(upload_id)
+        upload = self._store.find_upload(upload_id)
+        if upload is None or upload.resumable is None or upload.target is None:
+            return
+        # It was sealed: a commit of it may have been made, or may be under way.
+        if upload.state != model.ABORTED or self._committer.fence(upload):
+            raise UploadSealed("the upload has become a file", upload_id=upload_id)
+
     # --- how ---
 
     def _seal(self, upload_id: str, attempt: int, request: CommitRequest) -> None:

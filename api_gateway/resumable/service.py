@@ -24,6 +24,8 @@ from api_gateway.resumable.stored import read_back
 from api_gateway.uploads import UploadService, patiently
 from common.bodies import ByteSource
 from common.errors import (
+    ChunkLost,
+    ChunkUnavailable,
     DFSError,
     FileUnknown,
     OffsetConflict,
@@ -99,7 +101,11 @@ class ResumableService:
         with self._copies.admitted():
             upload_id = self.create(creation, destination, length, redundancy)
             source = PartialsSource(self._downloads, partials)
-            with self._terminating(upload_id), contextlib.closing(source):
+            with (
+                self._terminating(upload_id),
+                self._explaining_loss([partial.upload_id for partial in partials]),
+                contextlib.closing(source),
+            ):
                 return self.append(upload_id, Addition(0), source, length)
 
     def find(self, upload_id: str) -> ResumableInfo:
@@ -137,13 +143,16 @@ class ResumableService:
                 resumed = self._masters.resume_upload(upload_id, addition.offset, addition.length, place)
             except UploadSealed:
                 return self._append_to_sealed(upload_id, addition, expected_bytes)
-            return self._receive(resumed, addition.checksum, source, expected_bytes)
+            with self._explaining_loss([upload_id]):
+                return self._receive(resumed, addition.checksum, source, expected_bytes)
 
     def terminate(self, upload_id: str) -> None:
         """Give an upload up. Raises UploadFinished for one that is a file."""
-        if self.find(upload_id).state == COMMITTED:
-            raise UploadFinished("the upload has become a file; delete that")
-        self._masters.abort_upload(upload_id)
+        self.find(upload_id)
+        try:
+            self._masters.abort_upload(upload_id)
+        except UploadSealed:
+            raise UploadFinished("the upload has become a file; delete that") from None
         self._hashes.forget(upload_id)
 
     @contextlib.contextmanager
@@ -154,6 +163,16 @@ class ResumableService:
         except BaseException:
             with contextlib.suppress(DFSError):
                 self._masters.abort_upload(upload_id)
+            raise
+
+    @contextlib.contextmanager
+    def _explaining_loss(self, upload_ids: Sequence[str]) -> Iterator[None]:
+        """Where bytes of these uploads cannot be read because one was given up meanwhile, raise that instead."""
+        try:
+            yield
+        except (ChunkUnavailable, ChunkLost):
+            for upload_id in upload_ids:
+                self.find(upload_id)
             raise
 
     def _require_free(self, path: str) -> None:
@@ -179,6 +198,8 @@ class ResumableService:
             raise OffsetConflict(f"the upload has {info.offset} bytes", offset=info.offset)
         if is_final or expected_bytes != 0:
             raise UploadFinished("the upload has all its bytes")
+        if addition.checksum is not None:
+            addition.checksum.require(addition.checksum.new_hasher().digest())
         return info
 
     def _receive(

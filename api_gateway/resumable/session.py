@@ -24,7 +24,16 @@ from api_gateway.uploads import FIRST_PIECE_BYTES, UploadService
 from common.bodies import ByteSource
 from common.checksums import Buffer, block_digests, checksum_of
 from common.chunk_notes import ChunkNote, encode_header
-from common.errors import ChunkUnavailable, IncompleteBody, InternalError, TooLarge
+from common.errors import (
+    ChunkUnavailable,
+    DFSError,
+    IncompleteBody,
+    InternalError,
+    TooLarge,
+    UploadClosed,
+    UploadTakenOver,
+    UploadUnknown,
+)
 from common.records import Placement, StoredChunk, chunk_id
 from common.resumables import ResumedUpload
 
@@ -81,6 +90,7 @@ class Session:
         self.is_recorded = False
         self._pending: deque[ChunkUnderWay] = deque()
         self._stored: list[StoredWrite] = []
+        self._told_at = uploads.clock.monotonic()
         self._note = ChunkNote(
             resumed.info.path,
             resumed.info.file_name,
@@ -119,6 +129,7 @@ class Session:
                 self._uploads.admission.check_size(self.offset)
                 if self._expected is not None:
                     require_checkable(self.offset - begin)
+                self._keep_alive()
                 if self._pending and self._pending[0].write.is_over:
                     self._reap()
         except IncompleteBody:
@@ -136,6 +147,18 @@ class Session:
         """Make all count but the last chunk, with which the file is sealed; returns that, if there is one."""
         self._record_all(received.chunks[:-1])
         return received.chunks[-1:]
+
+    def _keep_alive(self) -> None:
+        """Tell the masters, now and then, that bytes come though nothing is recorded; called for every piece read."""
+        if self._uploads.clock.monotonic() - self._told_at < self._uploads.keep_alive_seconds:
+            return
+        try:
+            self._record((), 0)
+        except (UploadTakenOver, UploadClosed, UploadUnknown):
+            raise
+        except DFSError as error:
+            self._uploads.log.warning("keep_alive_failed", upload_id=self._resumed.opened.upload_id, error=error.detail)
+            self._told_at = self._uploads.clock.monotonic()
 
     def _finish(self, *, is_broken: bool) -> Received:
         """Store what is left in the buffer; the checksum is right when this returns."""
@@ -254,6 +277,7 @@ class Session:
         opened, attempt = self._resumed.opened, self._resumed.attempt
         place_from = self._index + len(self._placements)
         answer = self._uploads.masters.record_chunks(opened.upload_id, chunks, place_from, place, attempt)
+        self._told_at = self._uploads.clock.monotonic()
         self._placements.extend(answer.placements)
 
     def _describe_stored(self) -> list[StoredChunk]:

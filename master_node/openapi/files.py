@@ -169,6 +169,7 @@ UPLOAD_OPERATIONS = (
         "uploads",
         "Give an upload up",
         {200: json_reply("It takes no more.", record({"upload_id": TEXT}))},
+        (UploadSealed, Conflict),
     ),
 )
 

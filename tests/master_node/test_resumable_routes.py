@@ -104,6 +104,8 @@ def test_an_upload_goes_through_two_gateways_and_becomes_a_file(masters: MasterC
     assert masters.find_upload(upload_id).file_id == file.file_id
     with pytest.raises(UploadSealed):
         masters.resume_upload(upload_id, size)
+    with pytest.raises(UploadSealed):
+        masters.abort_upload(upload_id)
 
 
 def test_an_upload_that_is_given_up_or_unknown_is_told_from_one_that_goes_on(masters: MasterClient) -> None:

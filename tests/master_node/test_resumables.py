@@ -344,6 +344,33 @@ def test_an_upload_that_was_given_up_takes_nothing(master: Master) -> None:
             call()
 
 
+def test_a_sealed_upload_that_is_given_up_never_becomes_a_file(master: Master) -> None:
+    upload_id = begin(master)
+    resume(master, upload_id)
+    master.resumables._seal(upload_id, 1, request_of(9, sent(0, 1, 9)))
+    late = upload_of(master, upload_id)
+    for _ in range(2):
+        master.resumables.abort(upload_id)
+    # A master that has read it before goes on with its commit.
+    with pytest.raises(UploadClosed):
+        master.committer._settle(late, request_of(9))
+    assert master.store.find_file_by_key("a/a") is None
+
+
+def test_an_upload_that_has_become_a_file_cannot_be_given_up(master: Master) -> None:
+    upload_id = begin(master)
+    resume(master, upload_id)
+    master.resumables._seal(upload_id, 1, request_of(9, sent(0, 1, 9)))
+    sealed = upload_of(master, upload_id)
+    file, _ = master.resumables.commit_sealed(upload_id)
+    # Once with the document as a master has left it that died right after it had written the file.
+    assert master.store.replace_upload(replace(sealed, revision=upload_of(master, upload_id).revision + 1))
+    for _ in range(2):
+        with pytest.raises(UploadSealed):
+            master.resumables.abort(upload_id)
+    assert master.resumables.commit_sealed(upload_id) == (file, True)
+
+
 def test_a_record_that_is_ahead_of_the_upload_is_taken_for_the_bytes_that_count(master: Master) -> None:
     """A master wrote the chunk's record and died before it wrote the upload's document."""
     upload_id = begin(master)

@@ -51,6 +51,8 @@ class Witness:
         # By attempt, all the bytes of the upload as that session knows them.
         self.streams: dict[int, bytes] = {}
         self.committed: bytes | None = None
+        # Whether somebody was told that it never becomes a file.
+        self.is_given_up = False
 
     def note(self, name: str, arguments: tuple[Any, ...], result: Any) -> None:
         if name == "replace_upload" and result:
@@ -72,6 +74,7 @@ class Witness:
 
     def _note_file(self, version: Any) -> None:
         if version is not None:
+            assert not self.is_given_up, "an upload that was given up has become a file"
             assert version.size_bytes == len(self.acknowledged)
             self.committed = self.acknowledged
 
@@ -136,7 +139,7 @@ class World:
 
     def add_actors(self) -> None:
         jobs = ["send"] * self._rng.choice((2, 3, 3, 4))
-        for name, chance in (("collect", 0.7), ("collect", 0.4), ("abort", 0.1), ("minutes pass", 0.3)):
+        for name, chance in (("collect", 0.7), ("collect", 0.4), ("abort", 0.2), ("minutes pass", 0.3)):
             if self._rng.random() < chance:
                 jobs.append(name)
         for number, job in enumerate(jobs):
@@ -180,7 +183,10 @@ class World:
                 if job == "collect":
                     return self._collect(master, actor, rng)
                 if job == "abort":
-                    return master.uploads.abort(self.upload_id)
+                    master.resumables.abort(self.upload_id)
+                    assert self.witness.committed is None, "a file was given up"
+                    self.witness.is_given_up = True
+                    return "given up"
                 self.let_time_pass(rng.choice((40.0, 400.0)))
             except (DFSError, LookupError) as error:
                 return error

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
 from werkzeug.test import TestResponse
@@ -100,3 +102,17 @@ class HeldBody:
         """Of a request that brings it; with its length, or in chunks."""
         length = {"CONTENT_LENGTH": str(self._length)} if is_announced else {"HTTP_TRANSFER_ENCODING": "chunked"}
         return {"wsgi.input": self, **length}
+
+
+class DrippingBody:
+    """A request's stream that gives a byte now and then, until `is_enough`, which is asked before each, is true."""
+
+    def __init__(self, is_enough: Callable[[], bool]) -> None:
+        self._is_enough = is_enough
+
+    def read(self, _size: int) -> bytes:
+        time.sleep(0.02)
+        return b"" if self._is_enough() else b"d"
+
+    def environ(self) -> dict[str, Any]:
+        return {"wsgi.input": self, "HTTP_TRANSFER_ENCODING": "chunked"}

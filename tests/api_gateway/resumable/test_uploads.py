@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.support.client import some_bytes
 from tests.support.ring import WORKER, SmallRing, make_key, small_ring
-from tests.support.tus import MEDIA_TYPE, HeldBody, Tus, encode_metadata
+from tests.support.tus import MEDIA_TYPE, DrippingBody, HeldBody, Tus, encode_metadata
 from tests.support.waiting import InBackground, wait_until
 
 CHUNK = 65536
@@ -35,6 +36,10 @@ def send(tus: Tus, url: str, content: bytes, cuts: list[int]) -> None:
         answer = tus.append(url, offset, content[offset:stop])
         assert (answer.status_code, answer.headers["Upload-Offset"]) == (204, str(stop)), answer.text
         offset = stop
+
+
+def chunk_folder(ring: SmallRing) -> Path:
+    return ring.config.data_dir(WORKER) / "chunks"
 
 
 def sha1(content: bytes) -> dict[str, str]:
@@ -279,6 +284,9 @@ def test_bytes_with_a_wrong_checksum_do_not_count(tus: Tus) -> None:
         assert (answer.status_code, answer.json["code"]) == (460, "checksum_mismatch")
         assert tus.offset(url) == start
         assert tus.append(url, start, piece, sha1(piece)).status_code == 204
+    # The same where no byte is left to come.
+    assert tus.append(url, len(content), b"", sha1(b"x")).status_code == 460
+    assert tus.append(url, len(content), b"", sha1(b"")).status_code == 204
     assert tus.content("checked") == content
     checksum = tus.ask("HEAD", "/fs/checked").headers["X-DFS-Checksum"]
     assert checksum == f"sha256={hashlib.sha256(content).hexdigest()}"
@@ -392,6 +400,36 @@ def test_no_buffer_stays_behind(ring: SmallRing) -> None:
     assert "\ndfs_gateway_uploads_open 0.0" in metrics
 
 
+def test_an_upload_whose_bytes_come_slowly_does_not_expire(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with small_ring(tmp_path_factory.mktemp("dripping"), master={"resumable_idle_seconds": 4}) as ring:
+        tus = Tus(ring)
+        url = tus.begin(None, "dripping")
+        left = [4.0]
+
+        def has_life() -> bool:
+            """Whether the upload has more time left than when it was last looked at."""
+            left.append(tus.ask("GET", url).json["expires_in_seconds"])
+            return left[-1] > left[-2]
+
+        body = DrippingBody(has_life)
+        assert tus.append(url, 0, None, environ=body.environ()).status_code == 204
+        assert 0 < tus.offset(url) < CHUNK
+
+
+def test_a_request_whose_upload_is_given_up_meanwhile_says_so(ring: SmallRing, tus: Tus) -> None:
+    """Also where it notices by bytes that are gone."""
+    url = tus.begin(2 * CHUNK, "given up")
+    assert tus.append(url, 0, b"tail").status_code == 204
+    body = HeldBody(b"", b"more")
+    request = InBackground(lambda: tus.append(url, 4, None, environ=body.environ()))
+    assert body.is_waiting.wait(30)
+    assert tus.ask("DELETE", url).status_code == 204
+    name = url.rpartition("/")[2]
+    wait_until(lambda: not list(chunk_folder(ring).glob(f"*/{name}-*")), "its bytes are freed")
+    body.go_on()
+    assert request.result().json["code"] == "upload_gone"  # type: ignore[attr-defined]
+
+
 def test_an_upload_without_progress_expires(tmp_path_factory: pytest.TempPathFactory) -> None:
     idle = {"resumable_idle_seconds": 1}
     with small_ring(tmp_path_factory.mktemp("expiring"), master=idle) as ring:
@@ -400,8 +438,7 @@ def test_an_upload_without_progress_expires(tmp_path_factory: pytest.TempPathFac
         assert tus.append(url, 0, bytes(CHUNK + 1)).status_code == 204
         wait_until(lambda: tus.ask("HEAD", url).status_code in (404, 410), "the upload has expired")
         assert tus.append(url, CHUNK + 1, b"x").status_code in (404, 410)
-        folder = ring.config.data_dir(WORKER) / "chunks"
-        wait_until(lambda: not list(folder.glob("*/*")), "its bytes are freed")
+        wait_until(lambda: not list(chunk_folder(ring).glob("*/*")), "its bytes are freed")
 
 
 # --- who may ---
