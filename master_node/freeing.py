@@ -47,6 +47,10 @@ class Freeing:
         told = {*worker_ids, *self._membership.targets()}
         return {worker_id for worker_id in sorted(told) if self._order(worker_id, chunk_ids, epoch)}
 
+    def lost_workers(self) -> set[str]:
+        """Those that are dead for so long that their disks are compared with the records before they count again."""
+        return {view.worker_id for view in self._membership.workers() if view.is_lost}
+
     def _order(self, worker_id: str, chunk_ids: Sequence[str], epoch: int) -> bool:
         """Whether the worker confirmed that it holds none of these chunks any more, or is not ours any more."""
         if not self._knows_worker(worker_id):

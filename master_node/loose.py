@@ -7,7 +7,7 @@ the end, for its revision was raised before the look (recording.py); anywhere el
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import replace
 from itertools import islice
 
@@ -41,6 +41,9 @@ class LooseChunks:
     def next_littered(self, now: float, epoch: int) -> bool:
         """Free some of what one upload has left behind that goes on; False where there is none. Its time goes on, too:
         that nobody sends anything is not changed by this.
+
+        Lost workers are not waited for, or the upload would soon be refused for all that it has left behind: after
+        their return an inventory finds what they hold, once the upload is forgotten.
         """
         found = self._store.find_idle_uploads(model.LITTERED, now, _MAX_LITTERED)
         upload = next((one for one in found if not self._put_off.has(one.upload_id)), None)
@@ -49,8 +52,11 @@ class LooseChunks:
         # Before anything is asked: whatever comes of it, the others are to have their turn.
         self._put_off.add(upload.upload_id)
         if self._fence_tail(upload):
-            _, freed = self._free(upload, _ripe(upload.resumable.loose), epoch)
+            _, freed = self._free(upload, _ripe(upload.resumable.loose), epoch, self._freeing.lost_workers())
             self._strike(upload.upload_id, freed)
+            if freed:
+                # There is something to do only when much has come again; then it may be urgent.
+                self._put_off.forget(upload.upload_id)
         return True
 
     def settle(self, upload: Upload, epoch: int) -> Left:
@@ -79,15 +85,20 @@ class LooseChunks:
         tails = self._store.list_chunks(upload.upload_id, upload.recorded_count, 1)
         return all(self._store.replace_chunks([replace(tail, revision=tail.revision + 1) for tail in tails]))
 
-    def _free(self, upload: Upload, going: Sequence[Loose], epoch: int) -> tuple[Left, set[str]]:
-        """Free these chunks, but for those that a record names; also says which are freed."""
+    def _free(
+        self, upload: Upload, going: Sequence[Loose], epoch: int, lost: Set[str] = frozenset()
+    ) -> tuple[Left, set[str]]:
+        """Free these chunks, but for those that a record names; also says which are freed.
+
+        lost: the workers that need not confirm.
+        """
         ids = (one for loose in going for one in loose.ids(upload.upload_id))
         left, freed = Left.NOTHING, set[str]()
         while left is not Left.HELD and (batch := list(islice(ids, BATCH_CHUNKS))):
             claimed = self._claims.claim(batch)
             try:
                 named = {chunk.chunk_id for chunk in self._store.find_chunks(sorted(claimed))}
-                is_confirmed = self._is_freed(upload, claimed - named, epoch)
+                is_confirmed = self._is_freed(upload, claimed - named, epoch, lost)
             finally:
                 self._claims.give_back(claimed)
             if is_confirmed:
@@ -97,10 +108,10 @@ class LooseChunks:
                 left = Left.HELD
         return left, freed
 
-    def _is_freed(self, upload: Upload, chunk_ids: set[str], epoch: int) -> bool:
-        """Whether every worker that the upload was placed on has confirmed."""
+    def _is_freed(self, upload: Upload, chunk_ids: set[str], epoch: int, lost: Set[str]) -> bool:
+        """Whether every worker that the upload was placed on has confirmed, but for the lost ones."""
         told = self._freeing.tell_all(upload.workers, sorted(chunk_ids), epoch) if chunk_ids else set(upload.workers)
-        return told.issuperset(upload.workers)
+        return told >= set(upload.workers) - lost
 
     def _strike(self, upload_id: str, freed: set[str]) -> None:
         """Take what is freed out of the document, as it stands now, or else another time."""

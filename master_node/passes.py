@@ -69,6 +69,10 @@ class PutOff:
     def has(self, key: Hashable) -> bool:
         return self._until.get(key, (float("-inf"), 0.0))[0] > self._clock.monotonic()
 
+    def forget(self, key: Hashable) -> None:
+        """It went well after all."""
+        self._until.pop(key, None)
+
     def clear(self) -> None:
         self._until.clear()
 

@@ -8,6 +8,7 @@ from tests.chaos.databases import DATABASE_SCENARIOS
 from tests.chaos.kills import KILL_SCENARIOS
 from tests.chaos.mounts import DISK_SCENARIOS
 from tests.chaos.partitions import NETWORK_SCENARIOS
+from tests.chaos.resumable import RESUMABLE_SCENARIOS
 from tests.chaos.rot import ROT_SCENARIOS
 from tests.chaos.running import Scenario
 
@@ -15,6 +16,7 @@ _ALL = (
     *KILL_SCENARIOS,
     *ROT_SCENARIOS,
     *CLIENT_SCENARIOS,
+    *RESUMABLE_SCENARIOS,
     *DISK_SCENARIOS,
     *NETWORK_SCENARIOS,
     *CLOCK_SCENARIOS,

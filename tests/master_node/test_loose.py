@@ -202,6 +202,44 @@ def test_an_upload_that_is_resumed_all_the_time_is_cleaned_while_it_goes_on(
     assert workers.held("worker_1") == client.ids((0, attempt))
 
 
+def loose_count(master: Master, client: Client) -> int:
+    resumable = upload_of(master, client).resumable
+    assert resumable is not None
+    return len(resumable.loose)
+
+
+def test_an_upload_that_is_resumed_very_often_is_cleaned_as_often(master: Master, client: Client) -> None:
+    client.resume()
+    for _ in range(6):
+        for _ in range(MANY_LOOSE + 2):
+            client.resume(1)
+        master.pass_time(1.1)
+        master.collect()
+        assert loose_count(master, client) == KEPT_RANGES
+
+
+def test_a_lost_worker_does_not_keep_an_upload_from_being_cleaned(
+    master: Master, workers: ServedWorkers, client: Client
+) -> None:
+    attempt = client.resume()
+    client.record(client.send(0, attempt, 10))
+    client.resume(1)
+    client.send(0, 2)
+    workers.take_away("worker_2")
+    for _ in range(MANY_LOOSE + 2):
+        client.resume(1)
+    others = ("worker_1", "worker_3")
+    master.pass_time(master.settings.dead_seconds + 1.0, others)
+    master.collect()
+    assert loose_count(master, client) > MANY_LOOSE, "it may yet come back with what it has"
+    master.pass_time(master.settings.repair_grace_seconds + 30.0, others)
+    master.collect()
+    assert loose_count(master, client) == KEPT_RANGES
+    assert workers.held("worker_1") == client.ids((0, 1))
+    # That is for the inventory after its return.
+    assert workers.held("worker_2") == client.ids((0, 1), (0, 2))
+
+
 def test_a_chunk_that_a_record_names_is_never_freed(master: Master, workers: ServedWorkers, client: Client) -> None:
     """A late master has put the second attempt's chunk in the tail's place, before the third could see to it."""
     client.resume()

@@ -25,6 +25,7 @@ SECONDS = {
     "come-and-go": 5.0,
     "race": 5.0,
     "broken-uploads": 5.0,
+    "resumable": 3.0,
     "full-disks": 6.0,
     "broken-disks": 7.0,
     "partitions": 7.0,
