@@ -107,6 +107,10 @@ class DownloadService:
             return
         yield from self._stream_many(located.file, itertools.chain((span, following), spans))
 
+    def read_chunk(self, file: FileInfo, location: ChunkLocation, buffer: bytearray) -> None:
+        """Put a whole chunk, verified, at the beginning of the buffer. Raises as `stream` does."""
+        self._fetch(file, _Span(location, 0, location.size_bytes), buffer, Abort())
+
     def _stream_one(self, file: FileInfo, span: _Span) -> Iterator[Buffer]:
         """What lies in one chunk: with nothing to fetch ahead, this thread does it all."""
         length = span.blocks_stop - span.blocks_start

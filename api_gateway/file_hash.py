@@ -8,36 +8,57 @@ from __future__ import annotations
 
 import hashlib
 from concurrent.futures import Executor, Future
+from typing import Protocol
+
+from common.checksums import Buffer
 
 ALGORITHM = "sha256"
 # Less than this is hashed sooner than another thread is woken.
 _INLINE_BYTES = 256 * 1024
 
 
-class FileHash:
-    """Takes the bytes of one file in order. For one thread at a time."""
+class Hasher(Protocol):
+    """Takes bytes in order."""
 
-    def __init__(self, executor: Executor) -> None:
+    def update(self, view: Buffer, /) -> None: ...
+
+
+class OrderedHash:
+    """Gives bytes to a hasher in their order, off the caller's thread. For one thread at a time."""
+
+    def __init__(self, executor: Executor, hasher: Hasher) -> None:
         """executor: runs tasks in the order in which they are submitted, each on a thread of its own."""
         self._executor = executor
-        self._hash = hashlib.sha256()
+        self._hasher = hasher
         self._last: Future[None] | None = None
 
     def add(self, view: memoryview) -> Future[None] | None:
         """Hash the next bytes, which must stay as they are until the future is done; None: they are hashed already."""
         if self._last is None and len(view) < _INLINE_BYTES:
-            self._hash.update(view)
+            self._hasher.update(view)
             return None
         self._last = self._executor.submit(self._update_after, self._last, view)
         return self._last
 
-    def hexdigest(self) -> str:
-        """The checksum of all bytes so far."""
+    def finish(self) -> None:
+        """Wait until the hasher has all bytes so far."""
         if self._last is not None:
             self._last.result()
-        return self._hash.hexdigest()
 
     def _update_after(self, earlier: Future[None] | None, view: memoryview) -> None:
         if earlier is not None:
             earlier.result()
-        self._hash.update(view)
+        self._hasher.update(view)
+
+
+class FileHash(OrderedHash):
+    """The checksum of one file, whose bytes it takes in order."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._sha256 = hashlib.sha256()
+        super().__init__(executor, self._sha256)
+
+    def hexdigest(self) -> str:
+        """The checksum of all bytes so far."""
+        self.finish()
+        return self._sha256.hexdigest()

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, wait
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from api_gateway import file_hash
 from api_gateway.admission import Admission
 from api_gateway.buffers import BufferPool
 from api_gateway.file_hash import FileHash
 from api_gateway.redundancy import AS_CONFIGURED, Redundancy
-from api_gateway.replication import ChunkWrite, Replicator
+from api_gateway.replication import Replicator
+from api_gateway.under_way import ChunkUnderWay, StoredWrite
 from common.bodies import ByteSource
 from common.checksums import block_digests, checksum_of
 from common.chunk_notes import ChunkNote, encode_header
@@ -30,6 +32,7 @@ FIRST_PLACE = 4
 MAX_PLACE = 64
 FIRST_PIECE_BYTES = 4096
 COMMIT_PATIENCE_SECONDS = 30.0
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -48,30 +51,6 @@ class Committed:
 
     file: FileInfo
     is_new: bool
-
-
-@dataclass
-class _PendingChunk:
-    index: int
-    buffer: bytearray
-    size_bytes: int
-    checksum: str
-    write: ChunkWrite
-    hashed: Future[None] | None
-
-
-@dataclass(frozen=True)
-class _StoredChunk:
-    """A chunk that counts as stored; late replicas may still come, so it is described as late as possible."""
-
-    index: int
-    size_bytes: int
-    checksum: str
-    write: ChunkWrite
-
-    def describe(self) -> StoredChunk:
-        stored = self.write.stored()
-        return StoredChunk(self.index, self.size_bytes, self.checksum, stored.replicas, stored.doubtful)
 
 
 class UploadService:
@@ -157,8 +136,8 @@ class Upload:
         self._hash = FileHash(service.executor)
         self._buffer: bytearray | None = None
         self._filled = 0
-        self._pending: deque[_PendingChunk] = deque()
-        self._stored: list[_StoredChunk] = []
+        self._pending: deque[ChunkUnderWay] = deque()
+        self._stored: list[StoredWrite] = []
         service.begun.add()
 
     def receive(self, source: ByteSource, on_piece: Callable[[], None] | None = None) -> None:
@@ -185,8 +164,11 @@ class Upload:
         self._told_at = self._service.clock.monotonic()
 
     def finish(self) -> None:
-        """Wait until every byte is on a write quorum of disks; nothing is visible yet."""
-        if self._buffer is not None:
+        """Wait until every byte is on a write quorum of disks; nothing is visible yet.
+
+        A file without a byte has one empty chunk: docs/decisions/011-empty-files.md.
+        """
+        if self._buffer is not None or not self._next_index:
             self._send(self._buffer, is_last=True)
         while self._pending:
             self._reap()
@@ -194,25 +176,20 @@ class Upload:
     def commit(self, options: CommitOptions) -> Committed:
         """Make the upload the file at a path, in one step. A path written by too many at once is waited for."""
         self.finish()
-        give_up_at = self._service.clock.monotonic() + COMMIT_PATIENCE_SECONDS
-        while True:
-            try:
-                file, is_new = self._service.masters.commit_upload(
-                    self._upload_id,
-                    path=options.path,
-                    content_type=options.content_type,
-                    size=self._size,
-                    chunk_count=self._next_index,
-                    checksum=Checksum(file_hash.ALGORITHM, self._hash.hexdigest()),
-                    chunks=self._describe_stored(),
-                    if_match=options.if_match,
-                    if_none_match=options.if_none_match,
-                )
-                break
-            except TooManyVersions:
-                if self._service.clock.monotonic() >= give_up_at:
-                    raise
-                self._service.clock.sleep(0.5)
+        file, is_new = patiently(
+            self._service.clock,
+            lambda: self._service.masters.commit_upload(
+                self._upload_id,
+                path=options.path,
+                content_type=options.content_type,
+                size=self._size,
+                chunk_count=self._next_index,
+                checksum=Checksum(file_hash.ALGORITHM, self._hash.hexdigest()),
+                chunks=self._describe_stored(),
+                if_match=options.if_match,
+                if_none_match=options.if_none_match,
+            ),
+        )
         self._is_committed = True
         return Committed(file, is_new)
 
@@ -223,7 +200,7 @@ class Upload:
             self._service.ended.add()
         for pending in self._pending:
             pending.write.cancel()
-            self._release(pending)
+            pending.release(self._service.buffers)
         self._pending.clear()
         if self._buffer is not None:
             self._service.buffers.release(self._buffer)
@@ -273,17 +250,17 @@ class Upload:
             self._reap()
         return self._service.buffers.acquire()
 
-    def _send(self, buffer: bytearray, *, is_last: bool = False) -> None:
-        """Start to replicate the buffer that was being filled."""
+    def _send(self, buffer: bytearray | None, *, is_last: bool = False) -> None:
+        """Start to replicate the buffer that was being filled, or an empty chunk."""
         placement = self._next_placement()
-        view = memoryview(buffer)[: self._filled]
+        view = memoryview(b"" if buffer is None else buffer)[: self._filled]
         checksum = checksum_of(block_digests(view))
         name = chunk_id(self._upload_id, self._next_index)
         # First the step that leaves nobody with the buffer when it fails.
         hashed = self._hash.add(view)
         note = self._write_note(is_last)
         write = self._service.replicator.start(placement, name, view, checksum, self._factor, self._quorum, note)
-        self._pending.append(_PendingChunk(self._next_index, buffer, self._filled, checksum, write, hashed))
+        self._pending.append(ChunkUnderWay(self._next_index, buffer, self._filled, checksum, write, hashed))
         self._buffer = None
         self._next_index += 1
         self._size += self._filled
@@ -313,21 +290,27 @@ class Upload:
             pending.write.wait(may_linger=not self._service.buffers.is_scarce)
         finally:
             self._pending.popleft()
-            self._release(pending)
-        self._stored.append(_StoredChunk(pending.index, pending.size_bytes, pending.checksum, pending.write))
-
-    def _release(self, pending: _PendingChunk) -> None:
-        """Give the buffer back once neither the hash nor a late replica is read from it."""
-        if pending.hashed is not None:
-            wait([pending.hashed])
-        pending.write.when_unused(lambda: self._service.buffers.release(pending.buffer))
+            pending.release(self._service.buffers)
+        self._stored.append(pending.stored())
 
     def _describe_stored(self) -> list[StoredChunk]:
         return [chunk.describe() for chunk in self._stored]
+
+
+def patiently(clock: Clock, commit: Callable[[], _Result]) -> _Result:
+    """What `commit` gives, asked again for a while when the path is written by too many at once."""
+    give_up_at = clock.monotonic() + COMMIT_PATIENCE_SECONDS
+    while True:
+        try:
+            return commit()
+        except TooManyVersions:
+            if clock.monotonic() >= give_up_at:
+                raise
+            clock.sleep(0.5)
 
 
 def _first_place(expected_size: int | None, chunk_size: int) -> int:
     """How many chunks to place at once in the beginning: all of a small file, a few of one of unknown size."""
     if expected_size is None:
         return FIRST_PLACE
-    return min(MAX_PLACE, -(-expected_size // chunk_size))
+    return min(MAX_PLACE, max(1, -(-expected_size // chunk_size)))

@@ -9,17 +9,18 @@ from api_gateway.access.gate import Gate
 from api_gateway.access.key_cache import KeyCache
 from api_gateway.access.links import Links
 from api_gateway.access.sessions import Sessions
-from api_gateway.access.sign_ins import FailedSignIns
 from api_gateway.access.signing import Signer
 from api_gateway.admission import Admission, UploadLimits
 from api_gateway.app import create_app
 from api_gateway.archive.service import ArchiveService
 from api_gateway.avoidance import Avoidance
 from api_gateway.buffers import BufferPool
+from api_gateway.cross_origin import CrossOrigin
 from api_gateway.downloads import DownloadService
 from api_gateway.memory import memory_bound_bytes
 from api_gateway.metrics import monitor_gateway
 from api_gateway.replication import Replicator
+from api_gateway.resumable.service import ResumableService
 from api_gateway.routes.answers import GatewayServices
 from api_gateway.routes.keys import AccessServices
 from api_gateway.small_chunks import SmallChunks
@@ -28,6 +29,7 @@ from api_gateway.uploads import UploadService
 from common.auth import ClusterSecret
 from common.clock import Clock, SystemClock
 from common.config import Config
+from common.failed_sign_ins import FailedSignIns
 from common.http import HttpPool
 from common.logs import open_audit_log, open_log
 from common.master_client import MasterClient
@@ -59,43 +61,37 @@ def build_gateway(config: Config, node_id: str) -> Service:
     executor = ThreadPoolExecutor(settings.buffer_count * (len(config.workers) + 1), "transfer")
     stragglers = Stragglers(clock, settings.straggler_seconds, 2 * settings.buffer_count)
     replicator = Replicator(workers, executor, avoidance, clock, log, stragglers)
-    downloads = DownloadService(
-        masters, workers, buffers, executor, avoidance, log, settings.window_chunks, small_chunks
+    admission = Admission(UploadLimits(settings.max_uploads, settings.buffer_wait_seconds, settings.max_file_bytes))
+    keep_alive = min(30.0, config.master.upload_idle_seconds / 4)
+    window = settings.window_chunks
+    uploads = UploadService(
+        masters, replicator, buffers, executor, clock, log, window, chunk_size, keep_alive, admission
     )
+    downloads = DownloadService(masters, workers, buffers, executor, avoidance, log, window, small_chunks)
     services = GatewayServices(
         masters=masters,
-        uploads=UploadService(
-            masters,
-            replicator,
-            buffers,
-            executor,
-            clock,
-            log,
-            settings.window_chunks,
-            chunk_size,
-            keep_alive_seconds=min(30.0, config.master.upload_idle_seconds / 4),
-            admission=Admission(
-                UploadLimits(settings.max_uploads, settings.buffer_wait_seconds, settings.max_file_bytes)
-            ),
-        ),
+        uploads=uploads,
         downloads=downloads,
         archives=ArchiveService(masters, downloads, settings.max_archives, settings.buffer_wait_seconds),
         clock=clock,
         max_files_per_request=settings.max_files_per_request,
+        resumables=ResumableService(masters, uploads, downloads),
+        max_file_bytes=settings.max_file_bytes,
     )
 
     bound = memory_bound_bytes(settings, chunk_size)
     monitoring = monitor_gateway(
         masters,
         list(master_urls.values()),
-        services.uploads,
+        uploads,
         downloads,
         small_chunks,
         clock,
         memory_bound_bytes=bound,
         token=config.cluster.metrics_token,
     )
-    access = build_access(settings, ClusterSecret.of(config.cluster), masters, clock)
+    cross_origin = CrossOrigin.of(settings.cors_origins)
+    access = build_access(settings, ClusterSecret.of(config.cluster), masters, clock, cross_origin)
     audit = Audit(
         open_audit_log(node_id, config.log_dir(node_id), config.cluster, clock), has_reads=settings.audit_reads
     )
@@ -110,12 +106,16 @@ def build_gateway(config: Config, node_id: str) -> Service:
         pool.close()
         log.info("stopped")
 
-    app = create_app(services, access, audit, master_urls, executor, log, monitoring)
+    app = create_app(services, access, audit, master_urls, executor, log, monitoring, cross_origin)
     return Service(node_id, app, log, start, stop)
 
 
 def build_access(
-    settings: GatewaySettings, secret: ClusterSecret, masters: MasterClient, clock: Clock
+    settings: GatewaySettings,
+    secret: ClusterSecret,
+    masters: MasterClient,
+    clock: Clock,
+    cross_origin: CrossOrigin | None = None,
 ) -> AccessServices:
     """Who may come in."""
     keys = KeyCache(masters, clock, settings.key_cache_seconds)
@@ -124,4 +124,5 @@ def build_access(
     # Public, and another one as soon as the operator's key is: what was signed for the old one ends.
     operator_id = Signer(secret.derive_keys("operator")).sign(settings.api_key)[:16]
     failures = FailedSignIns(clock, settings.failed_sign_ins_per_minute)
-    return AccessServices(Gate(settings.api_key, operator_id, keys, sessions, links, failures), keys, sessions, links)
+    gate = Gate(settings.api_key, operator_id, keys, sessions, links, failures, cross_origin)
+    return AccessServices(gate, keys, sessions, links)

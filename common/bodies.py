@@ -42,6 +42,11 @@ class BodyReader:
         self._is_ended = self.length is None and not self._is_chunked
 
     @property
+    def expected_bytes(self) -> int | None:
+        """How many bytes it has, if that is known before they came."""
+        return self.length if self.length is not None or self._is_chunked else 0
+
+    @property
     def read_bytes(self) -> int:
         """How much of it was read so far."""
         return self._read_bytes

@@ -29,12 +29,14 @@ class Call:
     """One request.
 
     rule: that of the route which serves it, as it was registered; empty where there is none. actor: who asks, set by
-    the guard where it knows. subjects: the paths that it concerns, as far as handlers have said so.
+    the guard where it knows. subjects: the paths that it concerns, as far as handlers have said so. is_step: one of
+    many requests that together make one change, which has a line of its own in the audit log.
     """
 
     rule = ""
     actor: Actor | None = None
     subjects: tuple[str, ...] = ()
+    is_step = False
 
     def __init__(self, environ: dict[str, Any]) -> None:
         self.environ = environ

@@ -3,6 +3,7 @@
 Elapsed time is monotonic. Wall-clock time is for timestamps that people read; no decision is taken on it, because
 the clocks of two machines cannot be compared and one machine's clock can jump. The one exception: until when the
 gateway's links and sessions count. That time must mean something to people, and the clock that set it judges it.
+(The header Upload-Expires is no exception: it tells clients a time, by which nothing here is decided.)
 """
 
 from __future__ import annotations

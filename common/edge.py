@@ -21,7 +21,16 @@ from werkzeug.exceptions import HTTPException
 
 from common.auth import DIGEST_HEADER, SESSION_HEADER, SESSION_PATH, ClusterSecret, verify_signature
 from common.calls import Answer, Call, json_answer, problem_answer
-from common.errors import DFSError, InternalError, InvalidRequest, MethodNotAllowed, NotFound, TooLarge, Unavailable
+from common.errors import (
+    ChecksumMismatch,
+    DFSError,
+    InternalError,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    TooLarge,
+    Unavailable,
+)
 from common.logs import EventLog
 from common.metrics import Metrics, RouteTally
 from common.monitoring import METRICS_PATH, READY_PATH, Monitoring
@@ -38,7 +47,10 @@ Explain = Callable[[DFSError, Call, str], Answer]
 Audit = Callable[[Call, int], None]
 # Asked every few seconds by whoever watches: not worth keeping while they go well.
 _WATCHED = frozenset({"/health", READY_PATH, METRICS_PATH, "/cluster"})
-_STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+_STATUS_LINES = {
+    **{status.value: f"{status.value} {status.phrase}" for status in HTTPStatus},
+    ChecksumMismatch.status: f"{ChecksumMismatch.status} Checksum Mismatch",
+}
 _VARIABLE = re.compile(r"<(?:(\w+):)?\w+>")
 # What a path variable may be for the short way: nothing that needs unescaping or could be understood differently.
 _PLAIN = r"([0-9A-Za-z_-]+)"

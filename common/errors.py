@@ -3,20 +3,23 @@
 DFSError
     InvalidRequest 400          InvalidPath, InvalidForm, IncompleteBody
     Unauthorized 401
-    Forbidden 403               CrossSiteRequest, ClusterSecretRejected, RightMissing, OutsidePrefix, LinkRefused
+    Forbidden 403               CrossSiteRequest, ClusterSecretRejected, RightMissing, OutsidePrefix, LinkRefused,
+                                UploadFinished
     NotFound 404                FileUnknown, VersionUnknown, UploadUnknown, ChunkMissing, WorkerUnknown, KeyUnknown,
                                 QuotaUnknown
     MethodNotAllowed 405
     Conflict 409                PathTaken, UploadClosed, UploadSealed, OffsetConflict, ChunkConflict, StaleEpoch,
                                 AdminNeeded, IncompatibleRelease
     FileDeleted 410
-    PreconditionFailed 412
+    UploadGone 410
+    PreconditionFailed 412      TusVersionUnsupported
     TooLarge 413                LargerThanQuota
-    NoPreview 415
+    UnsupportedMediaType 415    NoPreview
     RangeNotSatisfiable 416
     ChunkCorrupt 422
     UploadTakenOver 423
     TooManyRequests 429         TooManySignIns
+    ChecksumMismatch 460
     InternalError 500
     ChunkLost 500
     PeerUnreachable 502
@@ -106,6 +109,10 @@ class LinkRefused(Forbidden):
     code, title = "link_refused", "The link is not valid, or not any more"
 
 
+class UploadFinished(Forbidden):
+    code, title = "upload_finished", "The upload is finished and takes no more bytes"
+
+
 class NotFound(DFSError):
     status, code, title = 404, "not_found", "There is nothing at this address"
 
@@ -184,8 +191,16 @@ class FileDeleted(DFSError):
     status, code, title = 410, "file_deleted", "The file is in the trash"
 
 
+class UploadGone(DFSError):
+    status, code, title = 410, "upload_gone", "The upload was terminated, or has expired"
+
+
 class PreconditionFailed(DFSError):
     status, code, title = 412, "precondition_failed", "A condition of the request does not hold"
+
+
+class TusVersionUnsupported(PreconditionFailed):
+    code, title = "tus_version_unsupported", "The client speaks another version of the tus protocol"
 
 
 class TooLarge(DFSError):
@@ -196,8 +211,12 @@ class LargerThanQuota(TooLarge):
     code, title = "larger_than_quota", "The file alone is larger than a quota allows"
 
 
-class NoPreview(DFSError):
-    status, code, title = 415, "no_preview", "Files of this kind cannot be shown"
+class UnsupportedMediaType(DFSError):
+    status, code, title = 415, "unsupported_media_type", "The body has a media type that is not taken here"
+
+
+class NoPreview(UnsupportedMediaType):
+    code, title = "no_preview", "Files of this kind cannot be shown"
 
 
 class RangeNotSatisfiable(DFSError):
@@ -220,6 +239,12 @@ class TooManyRequests(DFSError):
 
 class TooManySignIns(TooManyRequests):
     code, title = "too_many_sign_ins", "Too many failed sign-ins from this address"
+
+
+class ChecksumMismatch(DFSError):
+    """The status is that of tus, which has one of its own for this."""
+
+    status, code, title = 460, "checksum_mismatch", "The bytes do not match the checksum that came with them"
 
 
 class InternalError(DFSError):

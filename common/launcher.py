@@ -36,6 +36,10 @@ class LaunchError(Exception):
     """The cluster cannot be started or is broken; the message is one line for the operator."""
 
 
+class AllEnded(Exception):
+    """No node of a cluster that was started is left; each was reported."""
+
+
 @dataclass
 class RunningNode:
     """A node that was started here."""
@@ -230,6 +234,9 @@ def main(arguments: Sequence[str]) -> int:
     except (LaunchError, CannotStart) as error:
         print(f"The cluster cannot be started: {error}", file=sys.stderr)
         return 1
+    except AllEnded:
+        print(f"No node runs any more; see {cluster.config.log_dir('')}", file=sys.stderr)
+        return 1
     finally:
         with _signals_ignored():
             cluster.stop()
@@ -294,7 +301,7 @@ def _report_ended(cluster: Cluster) -> None:
             cluster.nodes.remove(node)
             print(f"{node.node_id} ended with status {status}: {_reason(node.console)}", file=sys.stderr, flush=True)
     if not cluster.nodes:
-        raise LaunchError("every node has ended")
+        raise AllEnded
 
 
 def _reason(path: Path) -> str:

@@ -189,6 +189,11 @@ class GatewaySettings:
     failed_sign_ins_per_minute: int = setting(
         30, "wrong keys that one address may show before it is answered 429", minimum=1, maximum=1000000
     )
+    cors_origins: str = setting(
+        "",
+        "other origins whose pages may use /uploads with an API key, such as https://app.example, separated by commas;"
+        " *: any",
+    )
     audit_reads: bool = setting(True, "whether audit.log has reads, too, and not only changes and refusals")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from common.errors import IncompatibleRelease
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"
 PROTOCOL = 1
 OLDEST_PROTOCOL = 1
 

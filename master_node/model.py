@@ -117,7 +117,8 @@ class File:
             content_type=version.content_type,
             checksum=version.checksum,
             chunk_size=version.chunk_size_bytes,
-            chunk_count=version.chunk_count,
+            # The chunk of an empty file is the cluster's own affair: there is nothing to read in it.
+            chunk_count=version.chunk_count if version.size_bytes else 0,
             replication_factor=version.replication_factor,
             created_at=self.created_at,
             modified_at=self.modified_at,

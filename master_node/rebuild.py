@@ -31,7 +31,8 @@ CLEAN, LOSSES, FAILED = 0, 1, 2
 WORKER_TIMEOUT_SECONDS = 60.0
 # What no disk can tell.
 NEVER_FOUND = (
-    "Not to be found on any disk: files without a byte, folders, renames, deletes and restores made after the backup. "
+    "Not to be found on any disk: renames, deletes and restores made after the backup, and empty files and folders "
+    "that an earlier release stored. A file that was taken out of the trash after the backup is in the trash again. "
     "What was found may have been deleted, or never acknowledged, before the records were lost."
 )
 

@@ -59,6 +59,8 @@ def record_attempt(
         _check(upload, chunk, upload.recorded_count + position, may_be_short=position == len(fresh) - 1)
         if chunk.attempt != resumable.attempt:
             raise InvalidRequest(f"chunk {chunk.index} has the attempt {chunk.attempt}, not {resumable.attempt}")
+    if not fresh[0].size_bytes and resumable.length != 0:
+        raise InvalidRequest("only an upload of no bytes at all has an empty chunk")
     if fresh[0].size_bytes < upload.tail_bytes:
         raise InvalidRequest(f"the first chunk lacks some of the {upload.tail_bytes} bytes that it is to begin with")
     added = sum(chunk.size_bytes for chunk in fresh) - upload.tail_bytes
@@ -131,7 +133,9 @@ def _check(upload: Upload, chunk: StoredChunk, expected_index: int, may_be_short
     if chunk.index >= upload.placed_count:
         raise InvalidRequest(f"chunk {chunk.index} was never placed")
     full = upload.chunk_size_bytes
-    if chunk.size_bytes != full and not (may_be_short and 0 < chunk.size_bytes < full):
+    # Only a file without a byte has an empty chunk.
+    shortest = 1 if chunk.index else 0
+    if chunk.size_bytes != full and not (may_be_short and shortest <= chunk.size_bytes < full):
         raise InvalidRequest(f"chunk {chunk.index} has {chunk.size_bytes} bytes instead of {full}")
     if len(chunk.replicas) < upload.write_quorum:
         raise InvalidRequest(f"chunk {chunk.index} has {len(chunk.replicas)} of {upload.write_quorum} replicas")

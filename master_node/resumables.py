@@ -149,7 +149,9 @@ class Resumables:
         if upload.tail_bytes and resumable.tail_attempt != resumable.attempt:
             # A record of an earlier attempt may be longer than what counts of it, and its note says that more follows.
             raise InvalidRequest("the last chunk must be one of the attempt that commits: write its bytes again")
-        whole = replace(upload, recorded_count=upload.recorded_count + (upload.tail_bytes > 0))
+        # The last chunk, where it is a short one, or the empty one of an empty file.
+        is_short = upload.tail_bytes > 0 or (request.size == 0 and len(request.chunks) == 1)
+        whole = replace(upload, recorded_count=upload.recorded_count + is_short)
         check_complete(whole, request)
         sealed = Sealed(
             request.size,

@@ -190,6 +190,8 @@ class ChunkStore:
             yield from self._read_pieces(chunk_id, file, span, memoryview(window))
 
     def _read_pieces(self, chunk_id: str, file: ChunkFile, span: ByteRange, view: memoryview) -> Iterator[Buffer]:
+        if not span.length:
+            return
         for start in range(span.start, span.stop, len(view)):
             wanted = view[: span.stop - start]
             try:

@@ -67,8 +67,11 @@ class _Replica:
 
     def note(self) -> bytes:
         """What goes with the bytes; nothing where the source has none, as that of an earlier release."""
+        if self._answer is None:
+            # Of an empty chunk no bytes were wanted.
+            self._answer = self._ask()
         with contextlib.suppress(InvalidRequest):
-            return decode_header(self._answer.headers.get(NOTE_HEADER)) if self._answer is not None else b""
+            return decode_header(self._answer.headers.get(NOTE_HEADER))
         return b""
 
     def __enter__(self) -> _Replica:

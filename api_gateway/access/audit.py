@@ -28,6 +28,8 @@ class Audit:
             return
         if call.method in _SAFE_METHODS and not self._has_reads and status not in _REFUSALS:
             return
+        if call.is_step and status < 400:
+            return
         actor = call.actor or NOBODY
         fields: dict[str, object] = {"actor": actor.label}
         if actor.key_id:

@@ -11,17 +11,18 @@ import hmac
 from dataclasses import replace
 
 from api_gateway.access.callers import refuse_other_sites, require_this_machine
-from api_gateway.access.credentials import shown_key, shown_session
+from api_gateway.access.credentials import came_by_tls, shown_key, shown_session
 from api_gateway.access.key_cache import KeyCache
 from api_gateway.access.links import RIGHT_OF, SIGNATURE, Links
 from api_gateway.access.needs import Scope, need_of
 from api_gateway.access.sessions import Sessions
-from api_gateway.access.sign_ins import FailedSignIns
+from api_gateway.cross_origin import CrossOrigin
 from api_gateway.request_path import requested_path
 from common.actors import EVERY_RIGHT, NOBODY, Actor
 from common.api_keys import is_right_secret, split_key
 from common.calls import Call
 from common.errors import LinkRefused, Unauthorized
+from common.failed_sign_ins import FailedSignIns
 
 LOCAL = Actor("local", EVERY_RIGHT)
 SIGN_IN_PATH = "/sign-in"
@@ -39,6 +40,7 @@ class Gate:
         sessions: Sessions,
         links: Links,
         failures: FailedSignIns,
+        cross_origin: CrossOrigin | None = None,
     ) -> None:
         self._operator_key = operator_key.encode("utf-8")
         self._operator = Actor("operator", EVERY_RIGHT, key_id=operator_id)
@@ -46,6 +48,7 @@ class Gate:
         self._sessions = sessions
         self._links = links
         self._failures = failures
+        self._cross_origin = cross_origin or CrossOrigin()
 
     def admit(self, call: Call) -> None:
         """Let the call in and say who makes it, or raise Unauthorized, Forbidden, TooManySignIns, Unavailable."""
@@ -54,7 +57,8 @@ class Gate:
         call.actor = NOBODY
         if need.scope is not Scope.OPEN:
             call.actor = self._recognise(call)
-        if not is_safe:
+        is_invited = self._cross_origin.admits(call.environ, call.headers, call.rule, call.actor)
+        if not is_safe and not is_invited:
             refuse_other_sites(call.headers, call.headers.get("Host", ""), is_session=call.actor.is_session)
         need.check(call.actor)
 
@@ -81,7 +85,7 @@ class Gate:
         text = shown_key(call.headers)
         if text is not None:
             return self._by_key(call, text)
-        session = shown_session(call.headers)
+        session = shown_session(call.headers, is_secure=came_by_tls(call.headers, call.environ))
         if session is not None and (actor := self._by_session(session)) is not None:
             return actor
         raise _key_wanted()

@@ -80,6 +80,12 @@ NEEDS: dict[Route, Need] = {
     ("POST", "/trash/empty"): _paths(DELETE),
     ("GET", "/archive"): _paths(READ),
     ("POST", "/archive"): _paths(READ),
+    # Whoever may write a path may also give up what is on its way there.
+    ("POST", "/uploads"): _paths(WRITE),
+    ("GET", "/uploads/<upload_id>"): _paths(WRITE),
+    ("PATCH", "/uploads/<upload_id>"): _paths(WRITE),
+    ("DELETE", "/uploads/<upload_id>"): _paths(WRITE),
+    ("POST", "/uploads/<upload_id>"): _paths(WRITE),
     # The right that the link is to give.
     ("POST", "/links"): _paths(READ, WRITE),
     ("POST", "/keys"): _cluster(ADMIN),

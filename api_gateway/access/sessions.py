@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from api_gateway.access.credentials import SESSION_COOKIE
+from api_gateway.access.credentials import session_cookie
 from api_gateway.access.signing import Signer
 from common.clock import Clock
 
@@ -35,4 +35,5 @@ class Sessions:
         """The header Set-Cookie; an empty value takes the cookie back."""
         age = self._seconds if value else 0
         secure = "; Secure" if is_secure else ""
-        return f"{SESSION_COOKIE}={value}; Max-Age={age}; Path=/; HttpOnly; SameSite=Strict{secure}"
+        name = session_cookie(is_secure=is_secure)
+        return f"{name}={value}; Max-Age={age}; Path=/; HttpOnly; SameSite=Strict{secure}"

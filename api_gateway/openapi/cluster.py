@@ -106,7 +106,10 @@ PAGE_OPERATIONS = (
         "pages",
         "The trash, for a browser",
         {200: Reply("The page.", {HTML_PAGE: HTML}), 303: Reply("To the sign-in page.", headers=("Location",))},
-        parameters=(Parameter("cursor", "query", "The next page of it.", TEXT),),
+        parameters=(
+            Parameter("prefix", "query", "Only what was below this folder.", TEXT),
+            Parameter("cursor", "query", "The next page of it.", TEXT),
+        ),
     ),
     Operation(
         "GET",

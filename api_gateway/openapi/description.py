@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from api_gateway.access.credentials import SESSION_COOKIE
+from api_gateway.access.credentials import SECURE_SESSION_COOKIE, SESSION_COOKIE
 from api_gateway.access.links import SIGNATURE
-from api_gateway.openapi import access, cluster, files
+from api_gateway.openapi import access, cluster, files, uploads
 from api_gateway.openapi.parts import HEADERS, HTML, HTML_PAGE, VARIABLES
 from common.errors import (
     InvalidRequest,
@@ -33,6 +33,7 @@ the answer.
 _TAGS = {
     "files": "Files by their id, which stays over new versions and renames.",
     "paths": "Files by their path, as raw bytes.",
+    "uploads": "Resumable uploads, tus 1.0.0.",
     "access": "API keys, presigned links, and the session of a browser.",
     "cluster": "The state of every part, and what an operator does.",
     "pages": "For a browser.",
@@ -46,7 +47,7 @@ _SECURITY = {
         "type": "apiKey",
         "in": "cookie",
         "name": SESSION_COOKIE,
-        "description": "Of a browser that signed in.",
+        "description": f"Of a browser that signed in; over TLS its name is {SECURE_SESSION_COOKIE}.",
     },
     "link": {"type": "apiKey", "in": "query", "name": SIGNATURE, "description": "Of a presigned link, for one file."},
 }
@@ -57,12 +58,13 @@ DESCRIPTION = Description(
     operations=(
         *files.FILE_OPERATIONS,
         *files.PATH_OPERATIONS,
+        *uploads.UPLOAD_OPERATIONS,
         *access.ACCESS_OPERATIONS,
         *cluster.CLUSTER_OPERATIONS,
         *cluster.PAGE_OPERATIONS,
         *SERVICE_OPERATIONS,
     ),
-    schemas={**files.SCHEMAS, **access.SCHEMAS, **cluster.SCHEMAS},
+    schemas={**files.SCHEMAS, **uploads.SCHEMAS, **access.SCHEMAS, **cluster.SCHEMAS},
     variables=VARIABLES,
     headers=HEADERS,
     errors=(

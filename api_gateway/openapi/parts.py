@@ -40,6 +40,7 @@ VARIABLES = {
     "path": Parameter(
         "path", "path", "The file's path, escaped; slashes may stand as they are.", {"type": "string", "minLength": 1}
     ),
+    "upload_id": Parameter("upload_id", "path", "The upload's id, the end of its URL.", ID),
     "filename": Parameter("filename", "path", "A file of the page's own.", {"type": "string", "minLength": 1}),
 }
 
@@ -80,6 +81,11 @@ HEADERS = {
         ("Accept-Ranges", "bytes", TEXT),
         ("Content-Range", "Which part this is, of how much.", TEXT),
         ("Content-Disposition", "The name to save it by; of a download, that it is an attachment.", TEXT),
+        ("Tus-Resumable", "The version of tus: 1.0.0.", TEXT),
+        ("Tus-Version", "The versions of tus.", TEXT),
+        ("Tus-Extension", "The extensions of tus, separated by commas.", TEXT),
+        ("Tus-Checksum-Algorithm", "What Upload-Checksum may name.", TEXT),
+        ("Upload-Offset", "How many bytes are safe.", {"type": "integer", "minimum": 0}),
         ("X-DFS-Version", "The file's version.", {"type": "integer"}),
         ("X-DFS-Checksum", "sha256= and the checksum of the whole file.", TEXT),
     )

@@ -15,6 +15,7 @@ from api_gateway.conditions import decide, last_modified
 from api_gateway.disposition import attachment
 from api_gateway.downloads import DownloadService
 from api_gateway.redundancy import READ_LEVEL_HEADER
+from api_gateway.resumable.service import ResumableService
 from api_gateway.uploads import Committed, UploadService
 from common.calls import Answer, Call, Started, json_answer
 from common.clock import Clock
@@ -53,6 +54,8 @@ class GatewayServices:
     archives: ArchiveService
     clock: Clock
     max_files_per_request: int
+    resumables: ResumableService
+    max_file_bytes: int
 
 
 def file_answer(file: FileInfo, status: int = 200) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import Flask, render_template
 
@@ -48,11 +49,18 @@ def add_page_routes(app: Flask, edge: Edge, masters: MasterClient) -> None:
 
     @edge.route("GET", "/trash")
     def trash_page(call: Call) -> Answer:
-        bound = _bound(call)
-        call.permit(bound)
-        listing = masters.list_files(_query(call, prefix=bound, status="deleted"))
-        next_link = f"/trash?cursor={listing['next_cursor']}" if listing["next_cursor"] else None
-        return render(call, "trash.html", view="trash", rows=trash_rows(listing["files"]), next_link=next_link)
+        prefix = call.query.get("prefix", "") or _bound(call)
+        call.permit(prefix)
+        listing = masters.list_files(_query(call, prefix=prefix, status="deleted"))
+        following = f"/trash?{urlencode({'prefix': prefix, 'cursor': listing['next_cursor']})}"
+        return render(
+            call,
+            "trash.html",
+            view="trash",
+            prefix=prefix,
+            rows=trash_rows(listing["files"]),
+            next_link=following if listing["next_cursor"] else None,
+        )
 
     def render(call: Call, template: str, **values: Any) -> Answer:
         is_signed_in = call.actor is not None and call.actor.is_session

@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, quote
 
 from flask import Flask, render_template
 
+from api_gateway.access.credentials import came_by_tls
 from api_gateway.access.gate import SIGN_IN_PATH, Gate
 from api_gateway.access.sessions import Sessions
 from api_gateway.routes.answers import is_html_form, page_answer
@@ -38,11 +39,11 @@ def add_sign_in_routes(app: Flask, edge: Edge, gate: Gate, sessions: Sessions) -
             if not is_html_form(call):
                 raise
             return form(next_path, "This key is not known, or was revoked.", 401)
-        return _redirect(next_path, sessions.cookie(session, is_secure=_is_secure(call)))
+        return _redirect(next_path, sessions.cookie(session, is_secure=came_by_tls(call.headers, call.environ)))
 
     @edge.route("POST", "/sign-out")
     def sign_out(call: Call) -> Answer:
-        return _redirect(SIGN_IN_PATH, sessions.cookie("", is_secure=_is_secure(call)))
+        return _redirect(SIGN_IN_PATH, sessions.cookie("", is_secure=came_by_tls(call.headers, call.environ)))
 
 
 def to_sign_in(call: Call) -> Answer:
@@ -70,8 +71,3 @@ def _read_form(call: Call) -> dict[str, str]:
 def _redirect(location: str, cookie: str = "") -> Answer:
     headers = [("Location", location), ("Content-Length", "0"), ("Cache-Control", "no-store")]
     return Answer(303, [*headers, ("Set-Cookie", cookie)] if cookie else headers)
-
-
-def _is_secure(call: Call) -> bool:
-    """Whether the browser came by TLS, to us or to a proxy; who lies about that only loses his own session."""
-    return call.environ["wsgi.url_scheme"] == "https" or call.headers.get("X-Forwarded-Proto") == "https"

@@ -8,7 +8,7 @@ from typing import Any
 from common.auth import DIGEST_HEADER, SESSION_HEADER, SESSION_PATH, SIGNATURE_HEADER
 from common.calls import Answer, Call, json_answer
 from common.edge import Edge
-from common.errors import ClusterSecretRejected, DFSError, InvalidRequest, Unauthorized, Unavailable
+from common.errors import ClusterSecretRejected, DFSError, InvalidRequest, TooManySignIns, Unauthorized, Unavailable
 from common.monitoring import METRICS_PATH, READY_PATH
 from common.openapi.model import Operation, Parameter, Reply, Schema, json_reply
 from common.openapi.schemas import HEALTH, READY, TEXT
@@ -53,7 +53,7 @@ MONITORING_OPERATIONS = (
         "service",
         "Counters and gauges for Prometheus",
         {200: Reply("As Prometheus reads them.", {"text/plain": TEXT, "application/openmetrics-text": TEXT})},
-        (Unauthorized,),
+        (TooManySignIns, Unauthorized),
         detail=(
             "Also for whoever shows the token of DFS_METRICS_TOKEN as bearer token; a master's or a worker's for any"
             " caller on the same machine."

@@ -1,10 +1,12 @@
 """One check of every record against every disk, a page at a time. It changes nothing.
 
-The cluster goes on while it runs: what looks wrong is looked at a second time, at the end of its page, and counts only
-if it is still so. The chunk records come first, in the order of their ids, and the workers are asked which files they
-have; after every MAX_VERSIONS versions, and at the end, all files (versions.py); at last the disks (disks.py).
+The cluster goes on while it runs: what looks wrong is looked at a second time, a second later, and counts only if it is
+still so (second_looks.py). The chunk records come first, in the order of their ids, and the workers are asked which
+files they have; after every MAX_VERSIONS versions, and at the end, all files (versions.py); at last the disks
+(disks.py).
 
-Memory: one page, and a sum for each of MAX_VERSIONS versions. A bigger cluster has its files read several times.
+Memory: one page, the differences of those that wait for their second look, and a sum for each of MAX_VERSIONS versions.
+A bigger cluster has its files read several times.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from master_node.fsck.differences import (
     is_expected,
 )
 from master_node.fsck.disks import Disks
+from master_node.fsck.second_looks import SecondLooks
 from master_node.fsck.versions import Versions
 from master_node.membership import Membership
 from master_node.model import Chunk
@@ -33,8 +36,6 @@ PAGE_CHUNKS = 500
 # Where every replica is read again, a page of them takes some seconds.
 PAGE_VERIFIED_CHUNKS = 10
 MAX_VERSIONS = 50_000
-# How long the second look waits, so that a chunk on its way is recorded, or an order carried out.
-SECOND_LOOK_SECONDS = 1.0
 _ABOVE_ALL_IDS = "g"
 
 
@@ -57,7 +58,7 @@ class Check:
         self._store = store
         self._membership = membership
         self._workers = workers
-        self._clock = clock
+        self._looks = SecondLooks(clock)
         self.is_verifying = is_verifying
         self._max_versions = max_versions
         self.findings = Findings()
@@ -81,6 +82,7 @@ class Check:
 
     def step(self) -> bool:
         """One page of whatever comes next; returns whether there is more."""
+        self.findings.add(self._looks.take())
         if self._disks is not None:
             self._check_disks(self._disks)
         elif self._versions is not None:
@@ -88,7 +90,7 @@ class Check:
         elif not self._has_all_records:
             self._check_records()
         else:
-            self._disks = Disks(self._store, self._membership, self._workers, self._pause)
+            self._disks = Disks(self._store, self._membership, self._workers, self._looks)
         return not self.is_over
 
     def _check_records(self) -> None:
@@ -97,15 +99,14 @@ class Check:
         first = {one for chunk in page for one in compare_record(chunk, held)}
         found = {one for one in first if is_expected(one.kind)}
         if suspected := first - found:
-            found |= self._look_again(suspected)
+            self._looks.add(lambda: self._look_again(suspected))
         if self.is_verifying:
-            found |= self._verify_bytes(page, held, found)
+            found |= self._verify_bytes(page, held, suspected)
         self.findings.add(sorted(found))
         self._count(page, held)
         self._sum_up(page)
 
     def _look_again(self, suspected: set[Difference]) -> set[Difference]:
-        self._pause()
         chunks = self._store.find_chunks(sorted({one.chunk_id for one in suspected}))
         held = self._ask_held(chunks)
         return suspected & {one for chunk in chunks for one in compare_record(chunk, held)}
@@ -125,9 +126,9 @@ class Check:
         return held
 
     def _verify_bytes(
-        self, page: Sequence[Chunk], held: Mapping[str, set[str]], found: Iterable[Difference]
+        self, page: Sequence[Chunk], held: Mapping[str, set[str]], suspected: Iterable[Difference]
     ) -> set[Difference]:
-        missing = {(one.chunk_id, one.worker_id) for one in found if one.kind == "replica_missing"}
+        missing = {(one.chunk_id, one.worker_id) for one in suspected if one.kind == "replica_missing"}
         return {
             difference("replica_corrupt", chunk_id=chunk.chunk_id, worker_id=worker_id)
             for chunk in page
@@ -185,6 +186,7 @@ class Check:
         self.findings.add(disks.step())
         self.progress["files_checked"] = disks.checked
         if disks.is_over:
+            self.findings.add(self._looks.take(is_last=True))
             self._unchecked.update(dict.fromkeys(disks.failed, 0))
             self.findings.add(self._describe_unchecked())
             self.is_over = True
@@ -202,6 +204,3 @@ class Check:
             )
             for worker_id in sorted(away | set(self._unchecked))
         ]
-
-    def _pause(self) -> None:
-        self._clock.sleep(SECOND_LOOK_SECONDS)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
 
 from common.errors import DFSError, MetadataUnavailable
 from common.records import version_of
 from common.worker_client import INVENTORY_FOLDERS, WorkerClient
 from master_node.fsck.differences import Difference, compare_file, is_expected
+from master_node.fsck.second_looks import SecondLooks
 from master_node.membership import Membership
 from master_node.store.base import MetadataStore
 
@@ -17,14 +18,12 @@ PAGE_CHUNKS = 500
 class Disks:
     """The disks of all workers that serve now, one after the other."""
 
-    def __init__(
-        self, store: MetadataStore, membership: Membership, workers: WorkerClient, pause: Callable[[], None]
-    ) -> None:
-        """pause: called before what looks wrong is looked at again."""
+    def __init__(self, store: MetadataStore, membership: Membership, workers: WorkerClient, looks: SecondLooks) -> None:
+        """looks: takes what looks wrong."""
         self._store = store
         self._membership = membership
         self._workers = workers
-        self._pause = pause
+        self._looks = looks
         self._waiting = [view.worker_id for view in membership.workers() if view.is_serving]
         self._folder = 0
         self._after = ""
@@ -53,9 +52,7 @@ class Disks:
         first = self._compare(worker_id, [file.chunk_id for file in page])
         found = {one for one in first if is_expected(one.kind)}
         if suspected := first - found:
-            self._pause()
-            held = self._workers.find_held(url, sorted(one.chunk_id for one in suspected))
-            found |= suspected & self._compare(worker_id, sorted(held))
+            self._looks.add(lambda: self._look_again(worker_id, url, suspected))
         self.checked += len(page)
         # A page lacks those that were freed while it was made; only a much shorter one is the folder's last.
         if len(page) > PAGE_CHUNKS // 2:
@@ -63,6 +60,15 @@ class Disks:
         else:
             self._next_folder()
         return sorted(found)
+
+    def _look_again(self, worker_id: str, url: str, suspected: Collection[Difference]) -> set[Difference]:
+        """What is still so; of a worker that fails now nothing is said but that."""
+        try:
+            held = self._workers.find_held(url, sorted(one.chunk_id for one in suspected))
+        except DFSError:
+            self.failed.add(worker_id)
+            return set()
+        return self._compare(worker_id, sorted(held)).intersection(suspected)
 
     def _compare(self, worker_id: str, chunk_ids: Sequence[str]) -> set[Difference]:
         """Uploads first: their documents go only once the records are there."""

@@ -23,7 +23,7 @@ from common.worker_client import CHECKSUM_HEADER, DIGESTS_HEADER, EPOCH_HEADER, 
 from storage.receiving import MAX_CHUNK_BYTES
 
 _BYTES: Schema = {"type": "string", "format": "binary"}
-_SIZE: Schema = {"type": "integer", "minimum": 1, "maximum": MAX_CHUNK_BYTES}
+_SIZE: Schema = {"type": "integer", "minimum": 0, "maximum": MAX_CHUNK_BYTES}
 _EPOCH = Parameter(
     EPOCH_HEADER, "header", "The leader's, as fencing token.", {**COUNT, "maximum": 10**18 - 1}, is_required=True
 )

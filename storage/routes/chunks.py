@@ -23,8 +23,8 @@ def add_chunk_routes(edge: Edge, store: ChunkStore, reports: BadReplicaReports, 
     def put_chunk(call: Call, chunk_id: str) -> Answer:
         check_id(chunk_id)
         body = call.body
-        if body.length is None or not 0 < body.length <= MAX_CHUNK_BYTES:
-            raise InvalidRequest(f"a chunk needs a Content-Length from 1 to {MAX_CHUNK_BYTES}")
+        if body.length is None or not 0 <= body.length <= MAX_CHUNK_BYTES:
+            raise InvalidRequest(f"a chunk needs a Content-Length from 0 to {MAX_CHUNK_BYTES}")
         checksum = call.headers.get(CHECKSUM_HEADER)
         if not checksum:
             raise InvalidRequest(f"a chunk needs the header {CHECKSUM_HEADER}")

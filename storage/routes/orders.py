@@ -42,8 +42,8 @@ def add_order_routes(edge: Edge, store: ChunkStore, epochs: EpochGate, copier: R
         order = call.json()
         source_url, size_bytes = take(order, "source_url", str), take(order, "size_bytes", int)
         checksum = take(order, "checksum", str)
-        if not 0 < size_bytes <= MAX_CHUNK_BYTES or not _CHECKSUM.fullmatch(checksum):
-            raise InvalidRequest(f"a copy needs a size from 1 to {MAX_CHUNK_BYTES} and a checksum")
+        if not 0 <= size_bytes <= MAX_CHUNK_BYTES or not _CHECKSUM.fullmatch(checksum):
+            raise InvalidRequest(f"a copy needs a size from 0 to {MAX_CHUNK_BYTES} and a checksum")
         admit_order(call, epochs)
         copier.copy(chunk_id, source_url, size_bytes, checksum)
         return json_answer({"chunk_id": chunk_id, "size_bytes": size_bytes, "checksum": checksum})

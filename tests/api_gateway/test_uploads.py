@@ -103,11 +103,11 @@ def test_a_file_is_cut_into_full_chunks_and_a_last_one(gateway: _Gateway, size: 
     with gateway.uploads.open("name", size) as upload:
         upload.receive(body_of(content, piece))
         upload.finish()
-    assert gateway.chunks() == [content[start : start + CHUNK] for start in range(0, size, CHUNK)]
+    assert gateway.chunks() == [content[start : start + CHUNK] for start in range(0, max(1, size), CHUNK)]
     assert gateway.buffers.acquire() is not gateway.buffers.acquire()
 
 
-@pytest.mark.parametrize("size", [1, CHUNK, CHUNK + 1, 3 * CHUNK])
+@pytest.mark.parametrize("size", [0, 1, CHUNK, CHUNK + 1, 3 * CHUNK])
 def test_every_chunk_has_a_note_and_the_last_one_tells_how_many_there_are(gateway: _Gateway, size: int) -> None:
     with gateway.uploads.open("a/name", None) as upload:
         upload.receive(body_of(some_bytes(size, "upload"), 10_000))
@@ -116,7 +116,7 @@ def test_every_chunk_has_a_note_and_the_last_one_tells_how_many_there_are(gatewa
         ChunkNote.decode(decode_header(seen.headers[NOTE_HEADER]))
         for seen in sorted(gateway.worker.requests, key=lambda seen: seen.target)
     ]
-    count = -(-size // CHUNK)
+    count = max(1, -(-size // CHUNK))
     first = ChunkNote("a/name", uploaded_at=notes[0].uploaded_at, chunk_size_bytes=CHUNK, replication_factor=1)  # type: ignore[union-attr]
     assert notes == [first] * (count - 1) + [first.last(count, size)]
 
@@ -149,6 +149,7 @@ def test_no_buffer_is_taken_before_a_byte_has_come(gateway: _Gateway) -> None:
     with gateway.uploads.open("empty", 0) as upload:
         upload.receive(body_of(b"", 1))
         upload.finish()
+    assert gateway.chunks() == [b""]
     with gateway.uploads.open("busy", 1) as upload, pytest.raises(GatewayBusy):
         upload.receive(body_of(b"x", 1))
 

@@ -10,10 +10,12 @@ from werkzeug.test import Client, TestResponse
 
 from common.calls import Call
 from common.edge import Edge
-from common.errors import Unauthorized
+from common.errors import TooManySignIns, Unauthorized
+from common.failed_sign_ins import FailedSignIns
 from common.metrics import Metrics
-from common.monitoring import Monitoring
+from common.monitoring import Guard, Monitoring
 from common.readiness import Readiness
+from tests.support.clocks import StepClock
 from tests.support.logs import recording_log
 
 TOKEN = "a-token-of-the-tests-0123456789"
@@ -27,9 +29,9 @@ def _refuse(call: Call) -> None:
         raise Unauthorized("nobody comes in here")
 
 
-def _client(monitoring: Monitoring) -> Client:
+def _client(monitoring: Monitoring, guard: Guard = _refuse) -> Client:
     app = Flask("tests")
-    Edge(app, recording_log()[0], _refuse, monitoring=monitoring)
+    Edge(app, recording_log()[0], guard, monitoring=monitoring)
     return Client(app)
 
 
@@ -66,6 +68,28 @@ def test_metrics_are_for_who_shows_the_token_and_of_internal_services_for_their_
     answer = _ask("/metrics", client, environ, headers)
     assert answer.status_code == status
     assert (b"dfs_build_info" in answer.data) == (status == 200)
+
+
+@pytest.mark.parametrize("is_internal", [True, False])
+def test_who_guesses_the_token_has_to_wait_and_does_not_learn_which_guess_was_right(is_internal: bool) -> None:
+    failures = FailedSignIns(StepClock(), per_minute=3)
+    client = _client(Monitoring(Metrics("worker"), token=TOKEN, is_internal=is_internal, failures=failures))
+    wrong = {"Authorization": "Bearer another"}
+    assert [_ask("/metrics", client, THERE, wrong).status_code for _ in range(5)] == [401, 401, 401, 429, 429]
+    assert _ask("/metrics", client, THERE, BEARER).status_code == 429
+    assert _ask("/metrics", client, {"REMOTE_ADDR": "10.0.0.8"}, BEARER).status_code == 200
+
+
+def test_a_key_that_the_gateway_knows_is_no_wrong_token_and_what_it_refuses_is_one() -> None:
+    def guard(call: Call) -> None:
+        if call.headers.get("Authorization") != "Bearer key":
+            raise TooManySignIns("the gateway is limiting by itself")
+
+    failures = FailedSignIns(StepClock(), per_minute=1)
+    client = _client(Monitoring(Metrics("gateway"), token=TOKEN, failures=failures), guard)
+    assert [_ask("/metrics", client, THERE, {"Authorization": "Bearer key"}).status_code for _ in range(5)] == [200] * 5
+    assert _ask("/metrics", client, THERE, {"Authorization": "Bearer guess"}).status_code == 429
+    assert _ask("/metrics", client, THERE, BEARER).status_code == 429
 
 
 def test_the_token_opens_nothing_but_the_metrics() -> None:

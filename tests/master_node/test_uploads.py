@@ -15,6 +15,7 @@ from common.errors import (
     UploadClosed,
     UploadUnknown,
 )
+from common.master_client import MapPart
 from common.records import StoredChunk
 from master_node import model
 from master_node.store.sqlite import SqliteStore
@@ -189,6 +190,17 @@ def test_a_record_that_cannot_be_right_is_refused_and_changes_nothing(master: Ma
     with pytest.raises(InvalidRequest):
         master.uploads.record(upload_id, [chunk], 0, 0)
     assert recorded(master, upload_id) == (1, CHUNK_SIZE)
+
+
+@pytest.mark.parametrize("chunks", [(), (stored(0, WORKERS, size_bytes=0),)], ids=["as earlier releases", "marked"])
+def test_a_file_without_a_byte_has_no_chunk_or_an_empty_one_and_clients_see_none(
+    master: Master, chunks: tuple[StoredChunk, ...]
+) -> None:
+    request = replace(commit_request("a", 0), chunks=chunks, chunk_count=len(chunks))
+    file, _ = master.committer.commit(master.begin("a"), request)
+    assert (file.to_info().size, file.to_info().chunk_count) == (0, 0)
+    assert len(master.store.list_chunks(file.file_id, 0, 10)) == len(chunks)
+    assert master.catalog.find_path("a", MapPart(0, 4)).chunks == ()
 
 
 def test_a_chunk_that_was_never_placed_cannot_be_recorded(master: Master) -> None:

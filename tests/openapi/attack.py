@@ -20,6 +20,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from tests.support import tus
 from tests.support.checked import contract
 from tests.support.contract import seen_of
 
@@ -32,6 +33,8 @@ CONFORMANCE = [
 # What may be answered where it is described: by a cluster that is short of something, or that was sent to nobody.
 UNAVAILABLE = (502, 503, 507)
 SECONDS = 20.0
+# Bytes like any others.
+schemathesis.serializer.alias(tus.MEDIA_TYPE, "application/octet-stream")
 
 
 def send_all(operation: APIOperation, target: Target, examples: int) -> None:

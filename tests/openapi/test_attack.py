@@ -18,6 +18,7 @@ from tests.openapi.signed import SignedAdapter
 from tests.support.checked import DESCRIPTIONS
 from tests.support.client import GatewayClient
 from tests.support.cluster import TestCluster
+from tests.support.tus import VERSION, encode_metadata
 
 WORKERS = ("worker_1", "worker_2", "worker_3", "worker_4")
 
@@ -41,8 +42,9 @@ def targets(cluster: TestCluster) -> Iterator[dict[str, Target]]:
     client = GatewayClient(cluster.base_url, cluster.client_headers)
     files = [client.stored(f"some/{number}", bytes(number)) for number in range(0, 100_000, 20_000)]
     versions = [file["version_id"] for file in files]
+    uploads = [versions[0], begin_upload(client), begin_upload(client)]
     secret = ClusterSecret.of(cluster.config.cluster)
-    files_known = {"file_id": [file["file_id"] for file in files], "version_id": versions, "upload_id": versions}
+    files_known = {"file_id": [file["file_id"] for file in files], "version_id": versions, "upload_id": uploads}
     chunks_known = {"chunk_id": sorted(cluster.chunk_files("worker_1")), "folder": ["00", "a1", "ff"]}
     found = {
         "gateway": Target("gateway", cluster.base_url, files_known, headers=cluster.client_headers),
@@ -52,6 +54,12 @@ def targets(cluster: TestCluster) -> Iterator[dict[str, Target]]:
     yield found
     for target in found.values():
         target.close()
+
+
+def begin_upload(client: GatewayClient) -> str:
+    """The id of a resumable upload that waits for its bytes."""
+    headers = {**VERSION, "Upload-Length": "100000", "Upload-Metadata": encode_metadata(filename="begun")}
+    return client.call("POST", "/uploads", headers=headers).headers["Location"].rpartition("/")[2]
 
 
 @pytest.fixture(scope="module")

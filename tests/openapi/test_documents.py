@@ -56,9 +56,9 @@ def test_every_route_is_described_and_nothing_else(services: dict[str, Service],
         for method in rule.methods or ()
     }
     described = {(one.method, _without_names(one.rule)) for one in DESCRIPTIONS[kind].operations}
-    # Flask answers both of them wherever it can: HEAD is described where it is of use, OPTIONS in the text.
+    # Flask answers both of them wherever it can: they are described where they are of use, and in the text.
     assert {route for route in routes if route[0] not in ("HEAD", "OPTIONS")} == described - {
-        route for route in described if route[0] == "HEAD"
+        route for route in described if route[0] in ("HEAD", "OPTIONS")
     }
     assert described <= routes
 
@@ -85,6 +85,17 @@ def test_a_service_serves_its_document(services: dict[str, Service], tmp_path: P
     assert answer.json == (with_rights(document) if kind == "gateway" else document)
 
 
+@pytest.mark.parametrize("kind", ["master", "worker"])
+def test_every_internal_route_refuses_who_does_not_know_the_secret(services: dict[str, Service], kind: str) -> None:
+    client = services[kind].app.test_client()
+    open_to_all = {"/health": 200, "/ready": 503, "/metrics": 401}
+    for operation in DESCRIPTIONS[kind].operations:
+        path = _RULE_VARIABLE.sub("1", operation.rule)
+        answer = client.open(path, method=operation.method, environ_overrides={"REMOTE_ADDR": "10.0.0.9"}, json={})
+        expected = open_to_all.get(operation.rule, 403)
+        assert (operation.rule, answer.status_code) == (operation.rule, expected), operation.method
+
+
 def test_the_gateway_says_which_right_each_operation_needs() -> None:
     document = with_rights(build_document(DESCRIPTIONS["gateway"]))
     assert [error.message for error in OpenAPIV31SpecValidator(document).iter_errors()] == []
@@ -100,7 +111,8 @@ def test_the_gateway_says_which_right_each_operation_needs() -> None:
 def test_the_page_shows_every_operation_and_shape(services: dict[str, Service]) -> None:
     page = services["gateway"].app.test_client().get("/docs", headers=AS_OPERATOR)
     assert (page.status_code, page.mimetype) == (200, "text/html")
-    ids = re.findall(r'id="([^"]+)"', page.text)
+    # The frame, which every page has, and its symbols have ids of their own.
+    ids = re.findall(r'id="([^"]+)"', page.text.partition("<article")[2].partition("</article>")[0])
     shown = {f"shape-{name}" for name in build_document(DESCRIPTIONS["gateway"])["components"]["schemas"]}
     shown |= {operation.name for operation in DESCRIPTIONS["gateway"].operations}
     assert set(ids) == shown
@@ -114,9 +126,8 @@ def test_the_page_needs_no_script_and_nothing_from_elsewhere(services: dict[str,
     ids = set(re.findall(r'id="([^"]+)"', text))
     assert {address[1:] for address in addresses if address.startswith("#")} <= ids
     assert {address for address in addresses if not address.startswith("#")} == {
-        "/",
-        "/openapi.json",
-        "/static/css/base.css",
+        *("/", "/trash", "/cluster-view", "/docs", "/openapi.json", "/static/css/base.css"),
+        "/static/icon.svg",
     }
 
 

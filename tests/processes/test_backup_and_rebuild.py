@@ -17,7 +17,7 @@ from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CHUNK = 64 * KIB
-SIZES = {"one": 1, "edge": CHUNK, "two": CHUNK + 1, "many": 3 * CHUNK}
+SIZES = {"none": 0, "one": 1, "edge": CHUNK, "two": CHUNK + 1, "many": 3 * CHUNK}
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_after_a_loss_of_all_records_every_file_is_intact_found_or_named_as_lost
     assert backup.returncode == 0, backup.stderr
 
     after = {f"new/{name}": some_bytes(size, f"new {name}") for name, size in SIZES.items()}
-    after["new/naïve name é.txt"] = b"named in UTF-8"
+    after |= {"new/naïve name é.txt": b"named in UTF-8", "new/folder/": b""}
     for path, content in after.items():
         client.stored(path, content)
     client.stored("changed", b"the later content")
@@ -100,7 +100,7 @@ def test_after_a_loss_of_all_records_every_file_is_intact_found_or_named_as_lost
     assert by_path["new/broken"]["missing_chunks"] == 1
     assert {path for path, kind in kinds.items() if kind == "found"} == set(after) | recovered
     assert {by_path[path]["known_as"] for path in recovered} == {"changed", "moved"}
-    assert sums["counts"] == {"intact": 6, "lost": 1, "incomplete": 1, "found": len(after) + 2}
+    assert sums["counts"] == {"intact": 7, "lost": 1, "incomplete": 1, "found": len(after) + 2}
     assert all(row["completeness"] == "proven" for row in rows if row["kind"] == "found")
 
     for path, content in {**stored, **after}.items():

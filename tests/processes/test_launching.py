@@ -163,7 +163,7 @@ def test_the_run_command_serves_until_it_is_told_to_stop(home: Path, number: sig
         requests.get(f"{address}/health", timeout=5)
 
 
-def test_a_node_killed_later_is_reported_and_the_others_go_on(home: Path) -> None:
+def test_a_node_killed_later_is_reported_and_the_others_go_on_until_none_is_left(home: Path) -> None:
     tree = json.loads((home / "config.json").read_text())
     address = f"http://127.0.0.1:{tree['gateway']['port']}"
     run = subprocess.Popen(
@@ -177,21 +177,28 @@ def test_a_node_killed_later_is_reported_and_the_others_go_on(home: Path) -> Non
     )
     try:
         assert run.stdout is not None
-        pid = None
+        pids = {}
         for line in run.stdout:
             words = line.split()
-            if words[:1] == ["worker_5"]:
-                pid = int(words[2])
+            if words[1:2] == ["pid"]:
+                pids[words[0]] = words[2]
             if "ready" in line:
                 break
-        assert pid is not None
-        subprocess.run(["kill", "-KILL", "--", f"-{pid}"], check=True)
+        assert set(pids) == set(ENTRY_POINTS)
+        subprocess.run(["kill", "-KILL", "--", f"-{pids.pop('worker_5')}"], check=True)
         reported = run.stdout.readline()
         assert "worker_5" in reported
         assert "ended" in reported
         assert requests.put(f"{address}/fs/kept", data=b"x", timeout=30).status_code == 201
         assert run.poll() is None
+        subprocess.run(["kill", "-KILL", "--", *(f"-{pid}" for pid in pids.values())], check=True)
+        rest = run.stdout.read()
+        assert run.wait(30) == 1
+        assert all(f"{name} ended" in rest for name in pids)
+        assert "No node runs any more" in rest
+        assert "cannot be started" not in rest
     finally:
-        run.send_signal(signal.SIGTERM)
-        assert run.wait(30) == 0
+        if run.poll() is None:
+            run.send_signal(signal.SIGTERM)
+            run.wait(30)
         run.stdout.close()  # type: ignore[union-attr]

@@ -1,31 +1,28 @@
 """Nodes of the last release and of this one work together: an update goes node by node, and no request fails.
 
-The last release is the code of the latest tag, where the repository has one that speaks this protocol. Else it is this
-code under another number, so that the way of an update is tried all the same.
+Where the last release's code is not to be had, or does not speak this protocol, it is this code under another number,
+so that the way of an update is tried all the same; a test that is skipped then says why.
 """
 
 from __future__ import annotations
 
-import io
-import re
 import shutil
-import subprocess
-import tarfile
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from common.launcher import Cluster
-from common.version import OLDEST_PROTOCOL, PROTOCOL, VERSION
+from common.version import VERSION
 from tests.support.client import GatewayClient, some_bytes
 from tests.support.cluster import KIB, TestCluster
+from tests.support.releases import PACKAGES, ROOT, NoLastRelease, last_release, unpack
 from tests.support.waiting import wait_until
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-PACKAGES = ("common", "api_gateway", "master_node", "storage")
 OTHER_NUMBER = "0.0.9"
+SIZES = (0, KIB, 71 * KIB, 141 * KIB)
 MASTERS = ("master_1", "master_2")
 WORKERS = ("worker_1", "worker_2", "worker_3")
 
@@ -64,20 +61,31 @@ class _UpdatedCluster(TestCluster):
         self.wait_until_complete()
 
 
+@dataclass(frozen=True)
+class _OldCode:
+    """why_not: empty where it is that of the last release."""
+
+    folder: Path
+    why_not: str
+
+
 @pytest.fixture(scope="module")
-def old_code(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def old_code(tmp_path_factory: pytest.TempPathFactory) -> _OldCode:
     folder = tmp_path_factory.mktemp("last_release")
-    if not _unpack_last_tag(folder):
+    try:
+        unpack(last_release(), folder)
+    except NoLastRelease as reason:
         for name in PACKAGES:
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("data", "__pycache__"))
         module = folder / "common" / "version.py"
         module.write_text(module.read_text().replace(f'VERSION = "{VERSION}"', f'VERSION = "{OTHER_NUMBER}"'))
-    return folder
+        return _OldCode(folder, str(reason))
+    return _OldCode(folder, "")
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory, old_code: Path) -> Iterator[_UpdatedCluster]:
-    cluster = _UpdatedCluster(tmp_path_factory.mktemp("updated"), old_code)
+def cluster(tmp_path_factory: pytest.TempPathFactory, old_code: _OldCode) -> Iterator[_UpdatedCluster]:
+    cluster = _UpdatedCluster(tmp_path_factory.mktemp("updated"), old_code.folder)
     cluster.start()
     try:
         yield cluster
@@ -89,6 +97,7 @@ def test_masters_and_workers_are_updated_one_by_one_and_no_request_fails(cluster
     client = GatewayClient(cluster.base_url)
     old_version = _versions(cluster)
     assert len(old_version) == 1
+    assert old_version != {VERSION}, "this code has the number of the last release"
     load = _Load(client)
     with load:
         for node_id in (*WORKERS, *MASTERS):
@@ -98,8 +107,16 @@ def test_masters_and_workers_are_updated_one_by_one_and_no_request_fails(cluster
     assert _versions(cluster) == {VERSION}
     # The gateway has one address: its clients see its restart, and nothing else.
     cluster.update("gateway")
+    load.stored["empty at the end"] = b""
+    client.stored("empty at the end", b"")
     for path, content in load.stored.items():
         assert client.get(path).content == content
+
+
+def test_the_old_code_is_that_of_the_last_release(old_code: _OldCode) -> None:
+    if old_code.why_not:
+        pytest.skip(f"the update was tried from this code under another number: {old_code.why_not}")
+    assert (old_code.folder / "master_node" / "master.py").is_file()
 
 
 class _Load:
@@ -128,7 +145,7 @@ class _Load:
 
     def _run(self) -> None:
         while self._is_wanted:
-            path, content = f"load/{len(self.stored)}", some_bytes(KIB * (1 + 70 * (len(self.stored) % 3)), "load")
+            path, content = f"load/{len(self.stored)}", some_bytes(SIZES[len(self.stored) % len(SIZES)], "load")
             put = self._client.put(path, content)
             if put.status_code not in (200, 201):
                 self.failures.append(f"PUT {path}: {put.status_code} {put.text}")
@@ -142,28 +159,3 @@ def _versions(cluster: TestCluster) -> set[str]:
     """The releases of masters and workers, as the cluster tells."""
     state = cluster.state()
     return {node["version"] for node in state["masters"] + state["workers"]}
-
-
-def _unpack_last_tag(folder: Path) -> bool:
-    """Put the code of the latest tag there; False where there is none, or none that this release can work with."""
-    tag = _git("describe", "--tags", "--match", "v[0-9]*", "--abbrev=0", "HEAD").decode().strip()
-    archive = _git("archive", tag, *PACKAGES) if tag else b""
-    if not archive:
-        return False
-    with tarfile.open(fileobj=io.BytesIO(archive)) as packed:
-        member = packed.extractfile("common/version.py")
-        found = re.search(rb"^PROTOCOL = (\d+)$", member.read() if member is not None else b"", re.MULTILINE)
-        if not OLDEST_PROTOCOL <= (int(found[1]) if found else 1) <= PROTOCOL:
-            return False
-        for name in packed.getnames():
-            assert not name.startswith(("/", "..")), name
-        packed.extractall(folder)
-    return True
-
-
-def _git(*arguments: str) -> bytes:
-    """What git prints; nothing where it fails, such as where this is no repository."""
-    git = shutil.which("git")
-    if git is None:
-        return b""
-    return subprocess.run([git, *arguments], cwd=ROOT, capture_output=True, check=False).stdout

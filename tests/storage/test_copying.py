@@ -14,7 +14,7 @@ from common.errors import ChunkCorrupt, ChunkMissing, DFSError, DiskFailed, Disk
 from common.http import HttpPool
 from common.worker_client import CHECKSUM_HEADER, WorkerClient
 from storage.chunk_file import file_size
-from tests.support.chunks import BLOCK, chunk_files, make_chunk, open_store, put, quarantined_files, read_data
+from tests.support.chunks import BLOCK, chunk_files, make_chunk, open_store, pieces, put, quarantined_files, read_data
 from tests.support.environment import SECRET
 from tests.support.own_server import OwnServer, own_server
 from tests.support.tiny_server import Exchange, refusing, serving
@@ -46,7 +46,7 @@ def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pair]:
         yield Pair(source, target, (first, second))
 
 
-@pytest.mark.parametrize("size", [1, BLOCK, BLOCK + 1, LARGE, LARGE + 4097])
+@pytest.mark.parametrize("size", [0, 1, BLOCK, BLOCK + 1, LARGE, LARGE + 4097])
 def test_a_copy_is_the_chunk_byte_for_byte(pair: Pair, size: int) -> None:
     chunk = make_chunk(size)
     put(pair.source.store, chunk)
@@ -54,6 +54,16 @@ def test_a_copy_is_the_chunk_byte_for_byte(pair: Pair, size: int) -> None:
     assert read_data(pair.target.store, chunk) == chunk.content
     assert pair.target.store.verify(chunk.chunk_id)
     assert pair.target.store.usage().chunk_count == 1
+
+
+def test_a_copy_of_an_empty_chunk_brings_its_note_and_needs_its_source(pair: Pair) -> None:
+    chunk = make_chunk(0)
+    with pytest.raises(ChunkMissing):
+        pair.copy(size_bytes=0, checksum=chunk.checksum)
+    _assert_nothing_kept(pair)
+    pair.source.store.write(chunk.chunk_id, pieces(b""), 0, chunk.checksum, lambda: b"a note")
+    pair.copy(size_bytes=0, checksum=chunk.checksum)
+    assert pair.target.store.describe([chunk.chunk_id])[0].note == b"a note"
 
 
 def test_a_copy_that_is_ordered_again_is_not_fetched_again(pair: Pair) -> None:
@@ -169,7 +179,6 @@ def test_an_order_of_a_leader_that_was_replaced_is_refused(pair: Pair) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"size_bytes": 0},
         {"size_bytes": -1},
         {"size_bytes": 2**40},
         {"checksum": "x"},

@@ -15,7 +15,7 @@ from tests.support.chunks import BLOCK, make_chunk, open_store, pieces, read_dat
 from tests.support.served import served_workers
 
 NOTES = [b"{}", ChunkNote("a/path", uploaded_at="2026-01-31T12:00:00.000Z").encode(), b"n" * MAX_NOTE_BYTES]
-SIZES = [1, BLOCK, 4 * BLOCK + 1, 64 * BLOCK]
+SIZES = [0, 1, BLOCK, 4 * BLOCK + 1, 64 * BLOCK]
 
 
 def put_noted(store: ChunkStore, size: int, note: bytes) -> str:

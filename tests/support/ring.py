@@ -30,8 +30,10 @@ ALONE = {"replication_factor": 1, "write_quorum": 1}
 class SmallRing:
     """`client` asks the gateway without a socket. Nodes can be stopped and started."""
 
-    def __init__(self, home: Path, gateway: Mapping[str, Any], variables: Mapping[str, str]) -> None:
-        settings = {"cluster": ALONE, "gateway": gateway}
+    def __init__(
+        self, home: Path, gateway: Mapping[str, Any], variables: Mapping[str, str], master: Mapping[str, Any]
+    ) -> None:
+        settings = {"cluster": ALONE, "gateway": gateway, "master": master}
         write_home(home, settings=settings, variables=variables, masters=(MASTER,), workers=(WORKER,))
         self.config: Config = load_config(home, {})
         # Logs go by the node's name within a process, which may have several rings.
@@ -94,10 +96,12 @@ class SmallRing:
 
 
 @contextlib.contextmanager
-def small_ring(home: Path, *, has_operator: bool = True, **gateway: Any) -> Iterator[SmallRing]:
-    """Run it until the block is left. gateway: its settings; has_operator: whether OPERATOR_KEY is configured."""
+def small_ring(
+    home: Path, *, has_operator: bool = True, master: Mapping[str, Any] | None = None, **gateway: Any
+) -> Iterator[SmallRing]:
+    """Run it until the block is left. gateway, master: their settings; has_operator: whether OPERATOR_KEY is set."""
     variables = {"DFS_GATEWAY_API_KEY": OPERATOR_KEY} if has_operator else {}
-    ring = SmallRing(home, gateway, variables)
+    ring = SmallRing(home, gateway, variables, master or {})
     try:
         wait_until(ring.is_complete, "every node is there")
         yield ring

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,8 +21,10 @@ from common.errors import RightMissing
 from tests.support.client import file_part, form_body, path_part
 from tests.support.clocks import StepClock
 from tests.support.ring import OPERATOR_KEY, REMOTE, SmallRing
+from tests.support.tus import MEDIA_TYPE, VERSION, encode_metadata
 
 OWN_PAGE = {"Sec-Fetch-Site": "same-origin"}
+PATCH = {"Upload-Offset": "0", "Content-Type": MEDIA_TYPE}
 READ, WRITE, DELETE, ADMIN = "read", "write", "delete", "admin"
 MINE, OTHER = "mine/", "other/"
 
@@ -46,17 +48,22 @@ class Scene:
         self._askers = itertools.count()
         self._file: dict[str, Any] | None = None
         self._trashed: dict[str, Any] | None = None
+        self._upload: str | None = None
         self.people = self._make_people()
 
-    def ask(self, method: str, target: str, headers: dict[str, str] | None = None, **options: Any) -> TestResponse:
-        """From an address that nobody else has, so that no wrong key makes another wait."""
+    def ask(self, method: str, target: str, who: dict[str, str] | None = None, **options: Any) -> TestResponse:
+        """From an address that nobody else has, so that no wrong key makes another wait.
+
+        who: the headers that say who asks; headers, of the options: what the route takes besides.
+        """
+        headers = {**(who or {}), **options.pop("headers", {})}
         number = next(self._askers)
         remote = {"REMOTE_ADDR": f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"}
         client = self.ring.gateway.app.test_client(use_cookies=False)
-        return client.open(target, method=method, headers=headers or {}, environ_overrides=remote, **options)
+        return client.open(target, method=method, headers=headers, environ_overrides=remote, **options)
 
     def as_operator(self, method: str, target: str, **options: Any) -> TestResponse:
-        return self.ask(method, target, {"Authorization": f"Bearer {OPERATOR_KEY}"}, **options)
+        return self.ask(method, target, bearer(OPERATOR_KEY), **options)
 
     def make_key(self, rights: list[str], prefix: str = "") -> dict[str, Any]:
         made = self.as_operator("POST", "/keys", json={"name": "k", "rights": rights, "prefix": prefix})
@@ -78,9 +85,18 @@ class Scene:
             assert self.as_operator("DELETE", f"/files/{self._trashed['file_id']}").status_code == 200
         return self._trashed
 
+    def upload(self) -> str:
+        """The address of an upload that is under way to a path under `mine/`."""
+        if self._upload is None:
+            target, options = to_new_upload()(self)
+            begun = self.as_operator("POST", target, **options)
+            assert begun.status_code == 201, begun.json
+            self._upload = begun.headers["Location"]
+        return self._upload
+
     def forget(self) -> None:
         """What these gave may have been changed."""
-        self._file = self._trashed = None
+        self._file = self._trashed = self._upload = None
 
     def new_path(self) -> str:
         self.count += 1
@@ -153,6 +169,18 @@ def to_path(**options: Any) -> Callable[[Scene], tuple[str, dict[str, Any]]]:
     return lambda scene: (f"/fs/{scene.file()['path']}", options)
 
 
+def to_new_upload() -> Callable[[Scene], tuple[str, dict[str, Any]]]:
+    def ask(scene: Scene) -> tuple[str, dict[str, Any]]:
+        metadata = encode_metadata(path=scene.new_path())
+        return "/uploads", {"headers": {**VERSION, "Upload-Length": "1", "Upload-Metadata": metadata}}
+
+    return ask
+
+
+def to_upload(headers: Mapping[str, str] | None = None) -> Callable[[Scene], tuple[str, dict[str, Any]]]:
+    return lambda scene: (scene.upload(), {"headers": {**VERSION, **(headers or {})}})
+
+
 def a_form(scene: Scene) -> tuple[str, dict[str, Any]]:
     form = form_body([path_part(scene.new_path()), file_part("f", b"x")], "B")
     return "/files", {"data": form, "content_type": "multipart/form-data; boundary=B"}
@@ -173,7 +201,7 @@ TRIES: dict[tuple[str, str], Try] = {
     ("POST", "/sign-in"): Try(None, to("/sign-in", data={"key": OPERATOR_KEY}), 303),
     ("POST", "/sign-out"): Try(None, to("/sign-out"), 303),
     ("GET", "/"): Try(one(READ), to(f"/?prefix={MINE}")),
-    ("GET", "/trash"): Try(one(READ), to("/trash")),
+    ("GET", "/trash"): Try(one(READ), to(f"/trash?prefix={MINE}")),
     ("GET", "/files"): Try(one(READ), to(f"/files?prefix={MINE}")),
     ("POST", "/files"): Try(one(WRITE), a_form, 201),
     ("GET", "/files/<file_id>"): Try(one(READ), to_file("")),
@@ -197,6 +225,13 @@ TRIES: dict[tuple[str, str], Try] = {
     ("POST", "/trash/empty"): Try(one(DELETE), to("/trash/empty", json={"prefix": MINE})),
     ("GET", "/archive"): Try(one(READ), lambda scene: (f"/archive?path={scene.file()['path']}", {})),
     ("POST", "/archive"): Try(one(READ), lambda scene: ("/archive", {"data": {"path": scene.file()["path"]}})),
+    ("POST", "/uploads"): Try(one(WRITE), to_new_upload(), 201),
+    ("GET", "/uploads/<upload_id>"): Try(one(WRITE), to_upload()),
+    ("PATCH", "/uploads/<upload_id>"): Try(one(WRITE), to_upload(PATCH), 204, is_spent=True),
+    ("DELETE", "/uploads/<upload_id>"): Try(one(WRITE), to_upload(), 204, is_spent=True),
+    ("POST", "/uploads/<upload_id>"): Try(
+        one(WRITE), to_upload({**PATCH, "X-HTTP-Method-Override": "PATCH"}), 204, is_spent=True
+    ),
     ("POST", "/links"): Try(one(READ), to("/links", json={"path": f"{MINE}1", "method": "GET", "seconds": 60}), 201),
     ("POST", "/keys"): Try(one(ADMIN), to("/keys", json={"name": "n", "rights": ["read"]}), 201, is_whole=True),
     ("GET", "/keys"): Try(one(ADMIN), to("/keys"), is_whole=True),
@@ -285,7 +320,8 @@ def test_a_method_in_other_letters_is_none(scene: Scene, route: tuple[str, str])
     who = scene.people["read in mine/"]
     for method in (route[0].lower(), route[0].title()):
         overrides = {"REQUEST_METHOD": method, "REMOTE_ADDR": REMOTE}
-        asked = EnvironBuilder(target, headers=who.headers, environ_overrides=overrides, **options)
+        given = {**options, "headers": {**who.headers, **options.get("headers", {})}}
+        asked = EnvironBuilder(target, environ_overrides=overrides, **given)
         _, status, _ = run_wsgi_app(scene.ring.gateway.app, asked.get_environ())
         assert status.startswith("405"), method
 
@@ -360,7 +396,7 @@ def test_a_listing_begins_at_the_keys_prefix_and_never_leaves_it(scene: Scene) -
     everything = scene.as_operator("GET", "/files?limit=1").json["next_cursor"]
     assert scene.ask("GET", f"/files?cursor={everything}", who).status_code == 400
     page = scene.ask("GET", "/", who).text
-    assert "sub/" in page
+    assert ">sub</a>" in page
     assert "zzz" not in page
 
 

@@ -93,9 +93,8 @@ def test_wrong_keys_make_an_address_wait_and_nobody_else(keyed: SmallRing) -> No
 # --- the page ---
 
 
-def browser(ring: SmallRing) -> FlaskClient:
-    """One that keeps its cookies."""
-    client = ring.gateway.app.test_client()
+def browser(ring: SmallRing, *, keeps_cookies: bool = True) -> FlaskClient:
+    client = ring.gateway.app.test_client(use_cookies=keeps_cookies)
     client.environ_base["REMOTE_ADDR"] = REMOTE
     return client
 
@@ -172,7 +171,12 @@ def test_the_cookie_of_a_tls_connection_is_for_such_alone(keyed: SmallRing) -> N
     for extra in ({"base_url": "https://localhost"}, {"headers": {**BROWSER, "X-Forwarded-Proto": "https"}}):
         options: dict[str, Any] = {"headers": BROWSER, **extra}
         answer = browser(keyed).post("/sign-in", data={"key": OPERATOR_KEY}, **options)
-        assert answer.headers["Set-Cookie"].endswith("; Secure")
+        name, _, rest = answer.headers["Set-Cookie"].partition("=")
+        assert (name, rest.endswith("; Secure"), "Domain" in rest) == ("__Host-dfs_session", True, False)
+        shown = {"Cookie": f"{name}={rest.partition(';')[0]}"}
+        other = browser(keyed, keeps_cookies=False)
+        assert other.get("/", **{**options, "headers": {**options["headers"], **shown}}).status_code == 200
+        assert other.get("/", headers={**BROWSER, **shown}).status_code == 303
 
 
 @pytest.mark.parametrize("body", [b"\xff", b"key=" + b"a" * 20000, b"&".join([b"a=b"] * 100)])

@@ -121,7 +121,7 @@ def test_a_session_leads_to_its_key_until_it_ends() -> None:
     sessions = Sessions(signer("s", context="session"), clock, 60)
     value = sessions.begin(KEY_ID)
     assert sessions.key_of(value) == KEY_ID
-    assert shown_session(Headers({"cookie": f"a=b; dfs_session={value}; c=d"})) == value
+    assert shown_session(Headers({"cookie": f"a=b; dfs_session={value}; c=d"}), is_secure=False) == value
     clock.now += 60
     assert sessions.key_of(value) is None
 
@@ -157,7 +157,7 @@ def test_the_cookie_is_for_the_browser_alone() -> None:
     sessions = Sessions(signer("s"), StepClock(), 60)
     plain, secure = sessions.cookie("v", is_secure=False), sessions.cookie("v", is_secure=True)
     assert plain == "dfs_session=v; Max-Age=60; Path=/; HttpOnly; SameSite=Strict"
-    assert secure == plain + "; Secure"
+    assert secure == f"__Host-{plain}; Secure"
     assert sessions.cookie("", is_secure=False).startswith("dfs_session=; Max-Age=0; Path=/;")
 
 
@@ -207,4 +207,14 @@ def test_a_key_is_shown_as_bearer_or_as_password(authorization: str | None, show
     ],
 )
 def test_a_session_is_shown_as_a_cookie(cookie: str, shown: str | None) -> None:
-    assert shown_session(Headers({"cookie": cookie} if cookie else {})) == shown
+    assert shown_session(Headers({"cookie": cookie} if cookie else {}), is_secure=False) == shown
+
+
+@pytest.mark.parametrize("is_secure", [True, False])
+def test_over_tls_a_session_counts_that_no_other_host_can_have_planted_and_in_plain_http_none_of_tls(
+    is_secure: bool,
+) -> None:
+    headers = Headers({"cookie": "dfs_session=plain; __Host-dfs_session=secure"})
+    assert shown_session(headers, is_secure=is_secure) == ("secure" if is_secure else "plain")
+    other = Headers({"cookie": "dfs_session=plain" if is_secure else "__Host-dfs_session=secure"})
+    assert shown_session(other, is_secure=is_secure) is None

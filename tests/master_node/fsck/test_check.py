@@ -237,6 +237,45 @@ def test_what_is_in_order_at_the_second_look_is_no_difference(ring: Ring) -> Non
     assert kinds(ring.check()) == {}
 
 
+def test_a_disk_full_of_unknown_files_is_looked_at_twice_without_a_wait_for_each_page(
+    ring: Ring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("master_node.fsck.second_looks.MAX_WAITING_PAGES", 300)
+    for number in range(2000):
+        ring.disks.put(chunk_id(hex_id(number), 0), MINE)
+    began = ring.clock.now
+    check = ring.check()
+    assert kinds(check) == {"file_unknown": 2000}
+    assert ring.clock.now - began <= 2.0
+
+
+def test_with_too_many_pages_that_wait_the_check_waits_too(ring: Ring, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("master_node.fsck.second_looks.MAX_WAITING_PAGES", 2)
+    for number in range(8):
+        ring.disks.put(chunk_id(hex_id(number), 0), MINE)
+    slept: list[float] = []
+    sleep = ring.clock.sleep
+
+    def note(seconds: float) -> None:
+        slept.append(seconds)
+        sleep(seconds)
+
+    ring.clock.sleep = note  # type: ignore[method-assign]
+    assert kinds(ring.check()) == {"file_unknown": 8}
+    assert 3 <= len(slept) <= 8
+
+
+def test_a_worker_that_fails_at_the_second_look_is_named(ring: Ring) -> None:
+    ring.disks.put(chunk_id(hex_id("unknown"), 0), "worker_2")
+
+    def fail(name: str) -> None:
+        if name == "find_held":
+            ring.disks.failing["worker_2"] = PeerUnreachable("no answer")
+
+    ring.disks.on_call = fail
+    assert kinds(ring.check()) == {"worker_not_checked": 1}
+
+
 def test_an_order_carried_out_between_record_and_disk_is_no_difference(ring: Ring) -> None:
     chunk = ring.store.list_chunks(version_of(ring.put("a")), 0, 1)[0]
     doubtful = replace(chunk, replicas=WORKERS[1:], doubtful=(MINE,), revision=2)

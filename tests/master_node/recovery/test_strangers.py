@@ -51,7 +51,7 @@ class Ruin:
     ) -> str:
         """Put a version's chunks on the workers as the gateway does, but for some; None: without notes."""
         version_id = hex_id(seed)
-        pieces = [content[start : start + CHUNK] for start in range(0, len(content), CHUNK)]
+        pieces = [content[start : start + CHUNK] for start in range(0, max(1, len(content)), CHUNK)]
         for index, piece in enumerate(pieces):
             if index in lacking:
                 continue
@@ -81,6 +81,9 @@ class Ruin:
         known.judge_files(findings, strangers)
         strangers.bring_back(findings)
         return {finding.version_id: finding for finding in self.said}
+
+    def rebuild_of(self, version_id: str) -> Finding:
+        return self.rebuild()[version_id]
 
     def file_at(self, path: str) -> File | None:
         return self.store.find_file_by_key(f"a/{path}")
@@ -114,6 +117,18 @@ def test_a_whole_version_is_a_file_again_with_everything_that_its_notes_say(ruin
     upload = ruin.store.find_upload(version_id)
     assert upload is not None
     assert (upload.state, upload.file_id) == (model.COMMITTED, file.file_id)
+
+
+@pytest.mark.parametrize("path", ["empty", "folder/", "a/b/"])
+def test_a_file_without_a_byte_and_a_folder_come_back_by_their_empty_chunk(ruin: Ruin, path: str) -> None:
+    finding = ruin.rebuild_of(version_id := ruin.put("v", b"", noted(path)))
+    assert (finding.kind, finding.path, finding.completeness, finding.size_bytes) == (FOUND, path, PROVEN, 0)
+    file = ruin.file_at(path)
+    assert file is not None
+    assert (file.version.size_bytes, file.version.chunk_count) == (0, 1)  # type: ignore[union-attr]
+    assert file.version.checksum.value == hashlib.sha256().hexdigest()  # type: ignore[union-attr]
+    assert len(ruin.store.list_chunks(version_id, 0, 10)) == 1
+    assert ruin.rebuild_of(version_id).kind == INTACT
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ import { byId } from "../common/dom.js";
 import { count } from "../common/format.js";
 import { toast } from "../common/toast.js";
 import { Conflicts } from "./conflicts.js";
-import { allEntries } from "./entries.js";
 import { Grid } from "./grid.js";
 import { reportFailures, runJob } from "./jobs.js";
 import { Pages } from "./pages.js";
@@ -16,7 +15,7 @@ import { Selection } from "./selection.js";
 import { Sorted } from "./sorted.js";
 import { SelectionBar } from "./toolbar.js";
 
-const QUERY = { prefix: document.body.dataset.bound ?? "", status: "deleted" };
+const QUERY = { prefix: document.body.dataset.prefix ?? "", status: "deleted" };
 let order = { by: "name", isDescending: false };
 
 const selection = new Selection(() => {
@@ -61,7 +60,11 @@ async function free(entries, list) {
     text: "This cannot be undone. The space is freed at once.",
     choices: [{ value: "free", label: "Delete for good", kind: "danger" }],
   });
-  if (answer !== null) await freeAll((signal) => entries ?? list(signal));
+  if (answer !== null) await freeAll((signal) => entries ?? list(signal), freeOne);
+}
+
+function freeOne(file, signal) {
+  return request("DELETE", `/files/${file.id}?permanent=true`, { signal });
 }
 
 async function emptyTrash() {
@@ -70,13 +73,20 @@ async function emptyTrash() {
     text: "Every file in it is deleted for good. This cannot be undone.",
     choices: [{ value: "empty", label: "Empty the trash", kind: "danger" }],
   });
-  if (answer !== null) await freeAll((signal) => allEntries(QUERY, signal));
+  if (answer !== null) await freeAll(emptied, async () => {});
 }
 
-async function freeAll(list) {
-  const { done, failed: failures } = await runJob("Deleting for good", list, (file, signal) =>
-    request("DELETE", `/files/${file.id}?permanent=true`, { signal }),
-  );
+/** The gateway empties a part at a time; each file of it counts as done. */
+async function* emptied(signal) {
+  for (let more = true; more; ) {
+    const part = await request("POST", "/trash/empty", { body: { prefix: QUERY.prefix }, signal });
+    for (let number = 0; number < part.deleted; number += 1) yield number;
+    more = part.more;
+  }
+}
+
+async function freeAll(list, run) {
+  const { done, failed: failures } = await runJob("Deleting for good", list, run);
   await changed();
   if (failures.length) reportFailures("Not everything was deleted", failures, (file) => file.path);
   if (done.length) toast(`${count(done.length, "file")} deleted for good.`);

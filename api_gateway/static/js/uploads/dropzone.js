@@ -1,60 +1,52 @@
-/** Where files come from: the whole page as a place to drop them, paste, and the two buttons. */
+/** Where files come from: the whole page as a place to drop them, paste, and buttons. */
 
 import { byId } from "../common/dom.js";
 import { chosen, dropped } from "./sources.js";
 
-/**
- * @param {(entries: AsyncGenerator<import("./sources.js").Entry[]>) => void} take
- * @param {(path: string) => void} onUnreadable
- */
+/** @typedef {(batches: AsyncGenerator<import("./sources.js").Entry[]>) => void} Take */
+
+/** @param {Take} take @param {(path: string) => void} onUnreadable */
 export function openDropzone(take, onUnreadable) {
   watchDrops((transfer) => take(dropped(transfer, onUnreadable)));
-  addEventListener("paste", (event) => {
-    const files = event.clipboardData?.files ?? [];
-    if (files.length > 0) take(chosen(files));
+  addEventListener("paste", ({ clipboardData }) => {
+    if (clipboardData?.files.length) take(chosen(clipboardData.files));
   });
   for (const kind of ["files", "folder"]) watchInput(byId(`choose-${kind}`), byId(`input-${kind}`), take);
 }
 
 /**
- * A button that stands for a hidden input of files.
- * @param {HTMLElement} button @param {HTMLInputElement} input
- * @param {(entries: AsyncGenerator<import("./sources.js").Entry[]>) => void} take
+ * A button that stands for a hidden input.
+ * @param {HTMLElement} button @param {HTMLInputElement} input @param {Take} take
  */
 export function watchInput(button, input, take) {
   button.addEventListener("click", () => input.click());
   input.addEventListener("change", () => {
-    const entries = chosen(input.files);
+    const files = Array.from(input.files);
     // So that the same file can be chosen again, and the input does not hold on to them.
     input.value = "";
-    take(entries);
+    take(chosen(files));
   });
 }
 
 function watchDrops(take) {
-  const overlay = byId("drop-here");
-  const show = (isOver) => {
-    overlay.hidden = !isOver;
-  };
+  const veil = byId("drop-here");
+  // Not the page's own rows, which can be dragged too; and nothing goes on behind a dialog.
+  const isOurs = ({ dataTransfer }) => dataTransfer?.types.includes("Files");
+  const isFree = () => !document.querySelector("dialog[open]");
   addEventListener("dragover", (event) => {
-    if (!hasFiles(event) || document.querySelector("dialog[open]")) return;
+    if (!isOurs(event)) return;
     event.preventDefault();
-    event.dataTransfer.dropEffect = "copy";
-    show(true);
+    event.dataTransfer.dropEffect = isFree() ? "copy" : "none";
+    veil.hidden = !isFree();
   });
   addEventListener("dragleave", (event) => {
     // Elements are left all the time; only the window is left for nothing.
-    if (event.relatedTarget === null) show(false);
+    if (event.relatedTarget === null) veil.hidden = true;
   });
   addEventListener("drop", (event) => {
-    show(false);
-    if (!hasFiles(event)) return;
+    veil.hidden = true;
+    if (!isOurs(event)) return;
     event.preventDefault();
-    if (!document.querySelector("dialog[open]")) take(event.dataTransfer);
+    if (isFree()) take(event.dataTransfer);
   });
-}
-
-/** Not the page's own rows, which can be dragged too. */
-function hasFiles(event) {
-  return event.dataTransfer?.types.includes("Files") ?? false;
 }

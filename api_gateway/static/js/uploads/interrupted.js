@@ -16,34 +16,33 @@ export class Interrupted {
 
   /**
    * @param {import("./memory.js").Memory} memory @param {import("./queue.js").Queue} queue
-   * @param {(entries: {path: string, file: File}[]) => void} resume paths as they were wanted
-   * @param {(names: string[]) => void} onOthers files that were chosen and are none of these
+   * @param {(entries: import("./sources.js").Entry[], others: number) => void} take what was chosen of them, with the
+   *   paths as they were wanted; others: how many files were chosen that are none of these
    */
-  constructor(memory, queue, resume, onOthers) {
+  constructor(memory, queue, take) {
     this.#memory = memory;
     this.#queue = queue;
     watchInput(byId("interrupted-choose"), byId("input-interrupted"), async (batches) => {
-      for await (const entries of batches) this.#take(entries, resume, onOthers);
+      for await (const entries of batches) await this.#match(entries, take);
     });
     byId("interrupted-forget").addEventListener("click", () => this.#forget());
     // Other tabs begin and end uploads too.
     addEventListener("storage", () => this.refresh());
   }
 
-  /** The queue changed: what is shown may be among it. */
+  /** The queue has more: what is shown may be among it. */
   changed() {
     if (!this.#notice.hidden) this.refresh();
   }
 
   async refresh() {
     const entries = [...(await this.#unfinished()).values()];
-    this.#notice.hidden = entries.length === 0;
-    if (entries.length === 0) return;
     const was = entries.length === 1 ? "was" : "were";
-    byId("interrupted-title").textContent = `${count(entries.length, "upload")} ${was} interrupted`;
-    const lines = entries.slice(0, MOST_NAMED).map((entry) => `${entry.path}: ${progress(entry.sent, entry.size)}`);
+    const lines = entries.slice(0, MOST_NAMED).map(({ path, sent, size }) => `${path}: ${progress(sent, size)}`);
     if (entries.length > MOST_NAMED) lines.push(`and ${entries.length - MOST_NAMED} more`);
+    byId("interrupted-title").textContent = `${count(entries.length, "upload")} ${was} interrupted`;
     byId("interrupted-list").replaceChildren(...lines.map((line) => element("li", {}, line)));
+    this.#notice.hidden = entries.length === 0;
   }
 
   /** Without those that this tab has in its queue, or another one is sending. */
@@ -53,17 +52,13 @@ export class Interrupted {
     return new Map([...this.#memory.all()].filter(([print]) => !taken.has(print)));
   }
 
-  async #take(chosen, resume, onOthers) {
-    const entries = [...(await this.#unfinished()).values()];
-    const found = [];
-    const others = [];
-    for (const { file } of chosen) {
-      const entry = entries.find((one) => isSame(one, file));
-      if (entry) found.push({ path: entry.wanted, file });
-      else others.push(file.name);
-    }
-    if (found.length > 0) resume(found);
-    if (others.length > 0) onOthers(others);
+  async #match(chosen, take) {
+    const known = [...(await this.#unfinished()).values()];
+    const found = chosen.flatMap(({ file }) => {
+      const entry = known.find((one) => ["name", "size", "lastModified"].every((field) => one[field] === file[field]));
+      return entry ? [{ path: entry.wanted, file }] : [];
+    });
+    take(found, chosen.length - found.length);
   }
 
   async #forget() {
@@ -74,8 +69,4 @@ export class Interrupted {
     await this.refresh();
     byId("main").focus();
   }
-}
-
-function isSame(entry, file) {
-  return entry.name === file.name && entry.size === file.size && entry.lastModified === file.lastModified;
 }

@@ -5,10 +5,10 @@ import { Refused } from "./verdict.js";
 const PREFIX = "dfs-upload\n";
 
 /**
- * Do the work while no other tab does it. Where the browser has no locks (pages without TLS) the server alone sees
- * to it that the bytes stay right.
+ * Do the work while no other tab does it. A page without TLS has no locks: there the server alone sees to it that the
+ * bytes stay right.
  * @template T @param {string} print @param {() => Promise<T>} work
- * @returns {Promise<T>} rejects with Refused while another tab is at it.
+ * @returns {Promise<T>} rejects with Refused while another tab is at it
  */
 export function exclusively(print, work) {
   if (!navigator.locks) return work();
@@ -18,9 +18,9 @@ export function exclusively(print, work) {
   });
 }
 
-/** The fingerprints of what any tab is sending now. @returns {Promise<Set<string>>} */
+/** @returns {Promise<Set<string>>} the fingerprints of what any tab is sending now */
 export async function held() {
-  const { held: locks = [] } = (await navigator.locks?.query()) ?? {};
-  const names = locks.map((lock) => lock.name).filter((name) => name.startsWith(PREFIX));
+  const locks = (await navigator.locks?.query())?.held ?? [];
+  const names = locks.map(({ name }) => name).filter((name) => name.startsWith(PREFIX));
   return new Set(names.map((name) => name.slice(PREFIX.length)));
 }

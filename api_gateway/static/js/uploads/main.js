@@ -1,7 +1,6 @@
 /** Puts the parts of the page's uploads together. */
 
 import { toast } from "../common/toast.js";
-import { count } from "../common/format.js";
 import { openDropzone } from "./dropzone.js";
 import { Interrupted } from "./interrupted.js";
 import { Memory } from "./memory.js";
@@ -14,20 +13,22 @@ const memory = new Memory();
 const reporter = new Reporter();
 const queue = new Queue(memory, {
   onChange: () => panel.refresh(),
-  onStored: (upload, fileId) => {
-    document.dispatchEvent(new CustomEvent("dfs:stored", { detail: { path: upload.path, file_id: fileId } }));
-    reporter.stored(upload);
+  onStored: ({ path, name }, fileId) => {
+    document.dispatchEvent(new CustomEvent("dfs:stored", { detail: { path, file_id: fileId } }));
+    reporter.note("stored", name);
   },
-  onFailed: (upload) => reporter.failed(upload),
+  onFailed: ({ name }) => reporter.note("failed", name),
   onQuestion: (upload) => questions.put(upload),
 });
 const questions = new Questions(queue);
-const panel = new Panel(queue, (upload) => questions.put(upload, true));
-const interrupted = new Interrupted(memory, queue, (entries) => add(entries, { answer: null }), (names) =>
-  toast(`${count(names.length, "file")} was not among the interrupted uploads: ${names[0]}`, { kind: "error" }),
-);
+const panel = new Panel(queue, (upload) => questions.put(upload));
+const interrupted = new Interrupted(memory, queue, (entries, others) => {
+  add(entries, { answer: null });
+  if (others > 0) toast("Other files than the interrupted ones were left out.", { kind: "error" });
+});
 
 openDropzone(take, (path) => toast(`“${path}” could not be read.`, { kind: "error" }));
+addEventListener("pagehide", () => queue.remember());
 interrupted.refresh();
 
 /** Everything goes into the folder that is on show when it is given. */

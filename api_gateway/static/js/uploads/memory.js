@@ -4,17 +4,16 @@ const KEY = "dfs-upload\n";
 
 /**
  * What tells a file that is chosen again from another one.
- * @param {string} path where it was to go @param {{name: string, size: number, lastModified: number}} file
+ * @param {string} path where it was to go @param {File} file
  * @returns {string}
  */
-export function fingerprint(path, file) {
-  return [path, file.name, file.size, file.lastModified].join("\n");
+export function fingerprint(path, { name, size, lastModified }) {
+  return [path, name, size, lastModified].join("\n");
 }
 
 /**
  * @typedef {{url: string, path: string, wanted: string, name: string, size: number, lastModified: number,
- *   sent: number, expires: number}} Unfinished
- * path: the name it got; wanted: the one it was to have; expires: in ms since 1970.
+ *   sent: number, expires: number}} Unfinished path: the name it got; wanted: the one it was to have; expires: in ms
  */
 
 export class Memory {
@@ -27,10 +26,10 @@ export class Memory {
     this.#now = now;
   }
 
-  /** @param {string} print @returns {Unfinished|null} null for what is not known, or too old. */
+  /** @param {string} print @returns {Unfinished|null} null for what is not known, or too old */
   find(print) {
-    const entry = parse(this.#storage.getItem(KEY + print));
-    if (entry !== null && entry.expires > this.#now()) return entry;
+    const entry = JSON.parse(this.#storage.getItem(KEY + print));
+    if (entry && entry.expires > this.#now()) return entry;
     this.drop(print);
     return null;
   }
@@ -40,7 +39,7 @@ export class Memory {
     try {
       this.#storage.setItem(KEY + print, JSON.stringify(entry));
     } catch {
-      // A full or forbidden storage costs the resumption after a reload, not the upload.
+      // A full storage costs going on after a reload, not the upload.
     }
   }
 
@@ -49,19 +48,10 @@ export class Memory {
     this.#storage.removeItem(KEY + print);
   }
 
-  /** @returns {Map<string, Unfinished>} by fingerprint; what is too old is dropped on the way. */
+  /** @returns {Map<string, Unfinished>} by fingerprint; what is too old is dropped on the way */
   all() {
     const keys = Object.keys(this.#storage).filter((key) => key.startsWith(KEY));
-    const prints = keys.map((key) => key.slice(KEY.length));
-    return new Map(prints.map((print) => [print, this.find(print)]).filter(([, entry]) => entry !== null));
-  }
-}
-
-function parse(text) {
-  try {
-    const entry = JSON.parse(text);
-    return typeof entry?.url === "string" ? entry : null;
-  } catch {
-    return null;
+    const found = keys.map((key) => key.slice(KEY.length)).map((print) => [print, this.find(print)]);
+    return new Map(found.filter(([, entry]) => entry));
   }
 }

@@ -18,10 +18,9 @@ export class Questions {
     this.#queue = queue;
   }
 
-  /** Ask about it, first of all that wait. @param {import("./upload.js").Upload} upload */
-  async put(upload, isFirst = false) {
-    if (isFirst) this.#open.unshift(upload);
-    else this.#open.push(upload);
+  /** Ask about it when those before it are answered. @param {import("./upload.js").Upload} upload */
+  async put(upload) {
+    this.#open.push(upload);
     if (this.#isAsking) return;
     this.#isAsking = true;
     while (this.#open.length > 0) await this.#ask(this.#open.shift());
@@ -29,23 +28,18 @@ export class Questions {
   }
 
   async #ask(upload) {
+    const { batch } = upload;
     if (upload.state !== "asking") return;
-    if (upload.batch.answer !== null) return this.#queue.answer(upload, upload.batch.answer);
     const answer = await ask({
       title: "Replace the file?",
-      text: `There is a file “${upload.path}” already. The one that is there becomes an older version, or both are kept.`,
+      text: `“${upload.path}” is there already. To replace it keeps it as an older version for a while.`,
       choices: CHOICES,
       forAll: "Do the same for all others of these files",
     });
-    // Closed without an answer: it stays in the list, with a button to choose.
-    if (answer === null) return;
-    if (answer.forAll) upload.batch.answer = answer.value;
-    this.#queue.answer(upload, answer.value);
-    if (answer.forAll) this.#answerAll(upload.batch);
-  }
-
-  #answerAll(batch) {
-    const asking = this.#queue.uploads.filter((upload) => upload.batch === batch && upload.state === "asking");
-    for (const upload of asking) this.#queue.answer(upload, batch.answer);
+    // Closed without an answer: this one and all others stay in the list, each with a button to choose.
+    if (answer === null) return this.#open.splice(0);
+    if (!answer.forAll) return this.#queue.answer(upload, answer.value);
+    batch.answer = answer.value;
+    for (const one of this.#queue.uploads) if (one.batch === batch) this.#queue.answer(one, batch.answer);
   }
 }

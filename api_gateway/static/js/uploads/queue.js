@@ -3,7 +3,6 @@
 import { exclusively } from "./locks.js";
 import { numbered } from "./naming.js";
 import { holdsSameBytes, storeFolder } from "./stored.js";
-import { mayFollow } from "./states.js";
 import { SMALL_FILE_BYTES, terminate, Transfer } from "./tus.js";
 import { NameTaken } from "./verdict.js";
 import { Upload } from "./upload.js";
@@ -36,7 +35,7 @@ export class Queue {
   }
 
   /**
-   * @param {{path: string, file: File|null}[]} entries path: where each is to go; of a folder it ends in "/"
+   * @param {import("./sources.js").Entry[]} entries path: where each is to go
    * @param {import("./upload.js").Batch} batch
    */
   add(entries, batch) {
@@ -52,31 +51,18 @@ export class Queue {
 
   /** What the server has stays; resume() goes on from there. @param {Upload} upload */
   pause(upload) {
-    if (mayFollow(upload.state, "paused")) this.#stop(upload, "paused");
+    if (upload.may("paused")) this.#stop(upload, "paused");
   }
 
   /** Also tries again what failed, and at once what waits for a retry. @param {Upload} upload */
   resume(upload) {
     if (upload.state === "retrying") upload.transfer?.hurry();
-    else if (mayFollow(upload.state, "waiting") && !upload.isRunning) this.#requeue(upload);
+    else if (upload.may("waiting") && upload.state !== "asking") this.#requeue(upload);
   }
 
   /** The server forgets it. @param {Upload} upload */
   cancel(upload) {
-    if (mayFollow(upload.state, "cancelled")) this.#leaveOut(upload, "Cancelled");
-  }
-
-  pauseAll() {
-    // From the end: what waits must not start in the place of what was just stopped.
-    for (const upload of this.uploads.toReversed()) this.pause(upload);
-  }
-
-  resumeAll() {
-    for (const upload of this.uploads) if (upload.state !== "asking") this.resume(upload);
-  }
-
-  cancelAll() {
-    for (const upload of this.uploads.toReversed()) this.cancel(upload);
+    if (upload.may("cancelled")) this.#leaveOut(upload, "Cancelled");
   }
 
   /** Take what is finished out of the list. @param {Upload|null} one only this one, if given */
@@ -84,6 +70,11 @@ export class Queue {
     this.uploads = this.uploads.filter((upload) => !upload.isFinished || (one !== null && upload !== one));
     this.#firstWaiting = 0;
     this.#events.onChange();
+  }
+
+  /** Write down how far everything is: the page is left. */
+  remember() {
+    for (const upload of this.uploads) if (upload.url !== null) this.#remember(upload);
   }
 
   /**
@@ -98,11 +89,17 @@ export class Queue {
     this.#requeue(upload);
   }
 
+  #remember({ print, url, path, wanted, size, sent, expires, file }) {
+    // A small one is sent again sooner than its place is found.
+    if (size < SMALL_FILE_BYTES) return;
+    const { name, lastModified } = file;
+    this.#memory.keep(print, { url, path, wanted, name, size, lastModified, sent, expires });
+  }
+
   /** The same file once more, in the same place: what stopped goes on. */
   #giveAgain(upload, file) {
-    if (upload.state !== "paused" && upload.state !== "failed") return;
-    upload.file = file;
-    this.#requeue(upload);
+    if (upload.state === "failed") upload.file = file;
+    if (!upload.isRunning) this.resume(upload);
   }
 
   #requeue(upload) {
@@ -160,8 +157,7 @@ export class Queue {
     upload.become("sending");
     const { signal } = (upload.abort = new AbortController());
     try {
-      const { fileId, path } = await this.#store(upload, signal);
-      this.#finish(upload, fileId, path);
+      this.#finish(upload, await this.#store(upload, signal));
     } catch (error) {
       if (!signal.aborted) await this.#explain(upload, error, signal);
     } finally {
@@ -176,8 +172,7 @@ export class Queue {
     if (upload.file === null) return storeFolder(upload.path, signal);
     return exclusively(upload.print, () => {
       this.#recall(upload);
-      const what = { file: upload.file, path: upload.path, mayReplace: upload.mayReplace, url: upload.url };
-      upload.transfer = new Transfer(what, this.#hooks(upload));
+      upload.transfer = new Transfer(upload, this.#hooks(upload));
       return upload.transfer.run(signal);
     });
   }
@@ -194,10 +189,9 @@ export class Queue {
     return {
       onAddress: (url, expires) => {
         upload.url = url;
-        // A small one is sent again sooner than its place is found.
-        if (upload.size < SMALL_FILE_BYTES) return;
+        upload.expires = expires ?? Date.now() + DAY_MS;
         if (url === null) this.#memory.drop(upload.print);
-        else this.#memory.keep(upload.print, remembered(upload, expires));
+        else this.#remember(upload);
       },
       onOffset: (bytes) => upload.startFrom(bytes),
       onProgress: (bytes) => {
@@ -214,9 +208,8 @@ export class Queue {
     };
   }
 
-  #finish(upload, fileId, path) {
+  #finish(upload, fileId) {
     upload.url = null;
-    upload.path = path;
     upload.sent = upload.size;
     upload.become("done");
     this.#memory.drop(upload.print);
@@ -231,7 +224,7 @@ export class Queue {
     const isStored = await holdsSameBytes(upload.path, upload.file);
     if (signal.aborted) return;
     if (!isStored) return this.#settle(upload);
-    this.#finish(upload, null, upload.path);
+    this.#finish(upload, null);
     upload.note = "It was stored already";
   }
 
@@ -245,10 +238,4 @@ export class Queue {
     if (choice !== null) this.answer(upload, choice);
     else this.#events.onQuestion(upload);
   }
-}
-
-function remembered(upload, expires) {
-  const { url, path, wanted, size, sent, file } = upload;
-  const { name, lastModified } = file;
-  return { url, path, wanted, name, size, lastModified, sent, expires: expires ?? Date.now() + DAY_MS };
 }

@@ -3,88 +3,87 @@
 import { button, element, icon } from "../common/dom.js";
 import { bytes, duration, rate } from "../common/format.js";
 
-const MAIN = { waiting: "Pause", sending: "Pause", retrying: "Retry now", paused: "Resume", failed: "Retry", asking: "Choose" };
-const ICONS = { Pause: "pause", Resume: "play", Retry: "restore", "Retry now": "restore", Choose: "info" };
-const WORDS = { waiting: "Waiting", paused: "Paused", done: "Stored", cancelled: "Cancelled" };
+const MAIN = {
+  waiting: ["Pause", "pause"],
+  sending: ["Pause", "pause"],
+  retrying: ["Retry now", "restore"],
+  paused: ["Resume", "play"],
+  failed: ["Retry", "restore"],
+  asking: ["Choose", "info"],
+};
+const WORDS = { waiting: "Waiting", paused: "Paused", done: "Stored", sending: "Being stored" };
 
 export class Row {
-  /**
-   * @param {import("./upload.js").Upload} upload
-   * @param {{main: (upload: Upload) => void, leave: (upload: Upload) => void}} actions main: what its first button does
-   */
-  constructor(upload, actions) {
+  #name = element("span", { class: "upload-name" });
+  #folder = element("span", { class: "upload-folder quiet-text" });
+  #status = element("span", { class: "upload-status bar-text" });
+  #bar = element("progress", { class: "bar", max: 100 });
+
+  /** @param {import("./upload.js").Upload} upload @param {() => void} act @param {() => void} leave its two buttons */
+  constructor(upload, act, leave) {
     this.upload = upload;
-    this.name = element("span", { class: "upload-name" });
-    this.folder = element("span", { class: "upload-folder quiet-text" });
-    this.status = element("span", { class: "upload-status bar-text" });
-    this.bar = element("progress", { class: "bar", max: 100 });
-    this.main = button("", () => actions.main(upload), { kind: "quiet square" });
-    this.leave = button("", () => actions.leave(upload), { kind: "quiet square", icon: "close" });
-    this.element = element(
-      "li",
-      { class: "upload", id: `upload-${upload.id}` },
-      element("div", { class: "upload-title" }, this.name, this.folder),
-      this.bar,
-      this.status,
-      element("div", { class: "upload-buttons" }, this.main, this.leave),
-    );
-    this.update();
+    this.main = button("", act, { kind: "quiet square" });
+    this.leave = button("", leave, { kind: "quiet square", icon: "close" });
+    const title = element("div", { class: "upload-title" }, this.#name, this.#folder);
+    const buttons = element("div", { class: "upload-buttons" }, this.main, this.leave);
+    const properties = { class: "upload", id: `upload-${upload.id}` };
+    this.element = element("li", properties, title, this.#bar, this.#status, buttons);
   }
 
   update() {
-    const { upload } = this;
-    this.element.dataset.state = upload.state;
-    write(this.name, upload.name);
-    write(this.folder, upload.path.slice(0, upload.path.lastIndexOf(upload.name)));
-    const status = statusOf(upload);
-    write(this.status, status);
-    const percent = upload.size > 0 ? Math.floor((100 * upload.sent) / upload.size) : 0;
-    this.bar.value = upload.state === "done" ? 100 : percent;
-    this.bar.hidden = upload.isFinished;
-    label(this.bar, `Upload of ${upload.name}`);
-    this.bar.setAttribute("aria-valuetext", status);
-    this.#updateButtons();
+    const { name, path, state, sent, size, isFinished } = this.upload;
+    const status = statusOf(this.upload);
+    this.element.dataset.state = state;
+    write(this.#name, name);
+    write(this.#folder, path.slice(0, path.lastIndexOf(name)));
+    write(this.#status, status);
+    this.#bar.value = percentOf(sent, size);
+    this.#bar.hidden = isFinished;
+    label(this.#bar, `Upload of ${name}`);
+    this.#bar.setAttribute("aria-valuetext", status);
+    label(this.leave, `${isFinished ? "Remove from the list:" : "Cancel"} ${name}`);
+    this.#updateMain(MAIN[state], name);
   }
 
-  #updateButtons() {
-    const { upload, main, leave } = this;
-    const action = MAIN[upload.state];
-    const hadFocus = document.activeElement === main;
-    main.hidden = action === undefined;
-    if (main.hidden && hadFocus) leave.focus();
-    if (action && main.dataset.action !== action) {
-      main.dataset.action = action;
-      main.replaceChildren(icon(ICONS[action]));
-    }
-    label(main, `${action} ${upload.name}`);
-    label(leave, `${upload.isFinished ? "Remove from the list:" : "Cancel"} ${upload.name}`);
+  #updateMain(action, name) {
+    const { main } = this;
+    if (!action && document.activeElement === main) this.leave.focus();
+    main.hidden = !action;
+    if (!action) return;
+    if (main.dataset.icon !== action[1]) main.replaceChildren(icon(action[1]));
+    main.dataset.icon = action[1];
+    label(main, `${action[0]} ${name}`);
   }
 }
 
-function statusOf(upload) {
-  const { state, sent, size, speed, note } = upload;
-  if (state === "failed" || state === "asking" || state === "retrying") return note;
+function statusOf({ state, sent, size, speed, note }) {
   if (state === "done") return `${note || WORDS.done}, ${bytes(size)}`;
-  if (state !== "sending") return note || (sent > 0 ? `${WORDS[state]}, ${progress(sent, size)}` : WORDS[state]);
-  const left = speed.secondsLeft(size - sent);
-  const pace = left === null ? "" : `, ${rate(speed.bytesPerSecond)}, ${duration(left)} left`;
-  return sent === size ? "Being stored" : progress(sent, size) + pace;
+  if (note) return note;
+  if (sent === 0 || (state === "sending" && sent === size)) return WORDS[state];
+  return state === "sending" ? progress(sent, size, speed) : `${WORDS[state]}, ${progress(sent, size)}`;
 }
 
-/** @param {number} sent @param {number} size @returns {string} such as "45 %, 4.5 MB of 10 MB" */
-export function progress(sent, size) {
-  const percent = size > 0 ? Math.floor((100 * sent) / size) : 0;
-  return `${percent} %, ${bytes(sent)} of ${bytes(size)}`;
+/** @type {(sent: number, size: number) => number} */
+export const percentOf = (sent, size) => (size > 0 ? Math.floor((100 * sent) / size) : 0);
+
+/**
+ * Such as "45 %, 4.5 MB of 10 MB, 1.0 MB/s, 6 s left".
+ * @param {number} sent @param {number} size @param {import("./speed.js").SpeedMeter|null} [speed]
+ * @returns {string}
+ */
+export function progress(sent, size, speed = null) {
+  const done = `${percentOf(sent, size)} %, ${bytes(sent)} of ${bytes(size)}`;
+  const left = speed?.secondsLeft(size - sent) ?? null;
+  return left === null ? done : `${done}, ${rate(speed.bytesPerSecond)}, ${duration(left)} left`;
 }
 
-/** Writes only what changed: each write costs layout, and may be read aloud. */
+/** Writes only what changed: each write costs layout. @param {Node} node @param {string} text */
 export function write(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
 function label(node, text) {
-  if (node.getAttribute("aria-label") !== text) {
-    node.setAttribute("aria-label", text);
-    if (node.tagName === "BUTTON") node.title = text;
-  }
+  if (node.getAttribute("aria-label") === text) return;
+  node.setAttribute("aria-label", text);
+  if (node.tagName === "BUTTON") node.title = text;
 }

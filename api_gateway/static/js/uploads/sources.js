@@ -2,15 +2,12 @@
 
 const AT_ONCE = 200;
 
-/**
- * @typedef {{path: string, file: File|null}} Entry
- * path: relative to the place where it was dropped; ends in "/" for a folder without files, whose file is null.
- */
+/** @typedef {{path: string, file: File|null}} Entry a folder without files: no file, and a path that ends in "/" */
 
 /**
  * Must be called while the event is handled: what was dropped is gone afterwards.
- * @param {DataTransfer} transfer
- * @returns {AsyncGenerator<Entry[]>} many at once; throws nothing for what cannot be read, see onUnreadable
+ * @param {DataTransfer} transfer @param {(path: string) => void} onUnreadable
+ * @returns {AsyncGenerator<Entry[]>} many at once
  */
 export function dropped(transfer, onUnreadable) {
   const items = Array.from(transfer.items ?? []).filter((item) => item.kind === "file");

@@ -1,7 +1,7 @@
 /**
  * One file's way to the server by tus 1.0.0: created, sent in slices, gone on with where the server says it stopped.
- * Touches neither the document nor the queue. A slice is a reference into the file on disk: its bytes are read by the
- * browser as they are sent and never lie in the page's memory.
+ * Touches neither the document nor the queue. A slice is a reference into the file on disk: its bytes never lie in the
+ * page's memory.
  */
 
 import { ConnectionLost, send } from "./transport.js";
@@ -13,7 +13,6 @@ const SLICE_BYTES = 32 * 2 ** 20;
 const LEAST_SLICE_BYTES = 2 ** 20;
 // A server that fails again and again without any progress needs a person.
 const MOST_SERVER_FAILURES = 8;
-const UPLOADS = "/uploads";
 const VERSION = { "Tus-Resumable": "1.0.0" };
 const OCTETS = { "Content-Type": "application/offset+octet-stream" };
 
@@ -28,11 +27,9 @@ const OCTETS = { "Content-Type": "application/offset+octet-stream" };
 
 export class Transfer {
   #file;
-  #path;
-  #mayReplace;
+  #metadata;
   #url;
   #hooks;
-  #wait;
   #offset = null;
   #farthest = 0;
   #slice = SLICE_BYTES;
@@ -41,31 +38,31 @@ export class Transfer {
   #wake = () => {};
 
   /**
-   * @param {{file: Blob, path: string, mayReplace: boolean, url?: string|null}} what url: begun earlier, goes on
+   * @param {{file: File, path: string, mayReplace: boolean, url: string|null}} upload url: begun earlier, goes on
    * @param {Hooks} hooks
-   * @param {(milliseconds: number, signal: AbortSignal, onStart: (wake: () => void) => void) => Promise<void>} wait
    */
-  constructor({ file, path, mayReplace, url = null }, hooks, wait = pause) {
+  constructor({ file, path, mayReplace, url }, hooks) {
     this.#file = file;
-    this.#path = path;
-    this.#mayReplace = mayReplace;
+    this.#metadata = metadata({ path, filetype: file.type, if_none_match: mayReplace ? "" : "*" });
     this.#url = url;
     this.#hooks = hooks;
-    this.#wait = wait;
     this.#isSentWhole = file.size < SMALL_FILE_BYTES;
   }
 
   /**
    * Until the file is stored.
    * @param {AbortSignal} signal pauses it: what arrived stays
-   * @returns {Promise<{fileId: string|null, path: string}>} rejects with Refused, NameTaken or the signal's reason.
+   * @returns {Promise<string|null>} the file's id, where it was told; rejects with Refused, NameTaken or the signal's
+   *   reason
    */
   async run(signal) {
     for (;;) {
       try {
+        this.#hooks.onSend();
         const reply = await this.#step(signal);
-        if (this.#offset === this.#file.size) return stored(reply, this.#path);
+        if (this.#offset === this.#file.size) return reply.header("X-DFS-File-Id");
       } catch (error) {
+        signal.throwIfAborted();
         await this.#recover(error, signal);
       }
     }
@@ -77,28 +74,16 @@ export class Transfer {
   }
 
   #step(signal) {
-    this.#hooks.onSend();
     if (this.#url === null) return this.#create(signal);
     return this.#offset === null ? this.#ask(signal) : this.#sendSlice(signal);
   }
 
   async #create(signal) {
     const body = this.#isSentWhole ? this.#file : null;
-    const headers = {
-      ...VERSION,
-      ...(body && OCTETS),
-      "Upload-Length": String(this.#file.size),
-      "Upload-Metadata": metadata({
-        path: this.#path,
-        filetype: this.#file.type,
-        if_none_match: this.#mayReplace ? "" : "*",
-      }),
-    };
     // The next try, if there is one, asks first: a refusal may be lost where a body is still on its way.
     this.#isSentWhole = false;
-    const reply = await send("POST", UPLOADS, { headers, body, signal, onProgress: this.#hooks.onProgress });
-    if (reply.status === 413 && body) throw new Passing("The store takes less at once", 0);
-    if (reply.status !== 201) throw verdict(reply, { isKnown: false });
+    const headers = { "Upload-Length": this.#file.size, "Upload-Metadata": this.#metadata, ...(body && OCTETS) };
+    const reply = await this.#send("POST", "/uploads", headers, { signal, body, onProgress: this.#hooks.onProgress });
     // The path alone: behind a proxy, the server may not know the address under which it is seen.
     this.#url = new URL(reply.header("Location"), location.href).pathname;
     this.#accept(Number(reply.header("Upload-Offset") ?? 0), reply);
@@ -106,8 +91,7 @@ export class Transfer {
   }
 
   async #ask(signal) {
-    const reply = await send("HEAD", this.#url, { headers: VERSION, signal });
-    if (!isSuccess(reply)) throw verdict(reply, { isKnown: true });
+    const reply = await this.#send("HEAD", this.#url, {}, { signal });
     this.#accept(offsetOf(reply), reply);
     this.#hooks.onOffset(this.#offset);
     return reply;
@@ -116,45 +100,47 @@ export class Transfer {
   async #sendSlice(signal) {
     const start = this.#offset;
     const body = this.#file.slice(start, start + this.#slice);
+    const onProgress = (bytes) => this.#hooks.onProgress(start + bytes);
     // Until it is answered nobody knows how much of it arrived.
     this.#offset = null;
-    const reply = await send("PATCH", this.#url, {
-      headers: { ...VERSION, ...OCTETS, "Upload-Offset": String(start) },
-      body,
-      signal,
-      onProgress: (bytes) => this.#hooks.onProgress(start + bytes),
-    });
-    if (reply.status === 413 && this.#slice > LEAST_SLICE_BYTES) {
+    const headers = { "Upload-Offset": start, ...OCTETS };
+    const reply = await this.#send("PATCH", this.#url, headers, { signal, body, onProgress });
+    const offset = offsetOf(reply);
+    if (offset <= start) throw new Passing("The store took nothing");
+    this.#accept(offset, reply);
+    return reply;
+  }
+
+  async #send(method, url, headers, options) {
+    const reply = await send(method, url, { ...options, headers: { ...VERSION, ...headers } });
+    if (reply.status === 413 && options.body && this.#slice > LEAST_SLICE_BYTES) {
       this.#slice = Math.max(LEAST_SLICE_BYTES, this.#slice / 4);
       throw new Passing("The store takes less at once", 0);
     }
-    if (!isSuccess(reply)) throw verdict(reply, { isKnown: true });
-    this.#accept(offsetOf(reply), reply);
+    if (reply.status >= 300) throw verdict(reply, url === this.#url);
     return reply;
   }
 
   #accept(offset, reply) {
+    // It cannot hold more than there is: whatever it holds is not this file.
+    if (offset > this.#file.size) throw new Forgotten();
     this.#offset = offset;
     if (offset > this.#farthest) this.#failures = 0;
     this.#farthest = Math.max(offset, this.#farthest);
-    const expires = Date.parse(reply.header("Upload-Expires") ?? "");
-    this.#hooks.onAddress(this.#url, Number.isNaN(expires) ? null : expires);
+    this.#hooks.onAddress(this.#url, Date.parse(reply.header("Upload-Expires")) || null);
   }
 
   async #recover(error, signal) {
-    signal.throwIfAborted();
     if (error instanceof Forgotten) this.#forget();
     else if (error instanceof ConnectionLost) await requireReadable(this.#file);
     else if (!(error instanceof Passing)) throw error;
     this.#failures += 1;
-    if (error.hasServerFailed && this.#failures >= MOST_SERVER_FAILURES) {
+    if (error.status === 500 && this.#failures >= MOST_SERVER_FAILURES) {
       throw new Refused("The store failed again and again. Retry later.");
     }
     const milliseconds = error.after != null ? error.after * 1000 : backoff(this.#failures);
-    const sentence = error instanceof Passing ? error.message : "The connection was lost";
-    this.#hooks.onRetry(sentence, milliseconds / 1000);
-    await this.#wait(milliseconds, signal, (wake) => (this.#wake = wake));
-    this.#wake = () => {};
+    this.#hooks.onRetry(error.message || "The connection was lost", milliseconds / 1000);
+    await pause(milliseconds, signal, (wake) => (this.#wake = wake));
   }
 
   #forget() {
@@ -172,14 +158,13 @@ export async function terminate(url) {
 }
 
 /** Wait; the network's return, or a call of `wake`, ends it early. */
-export function pause(milliseconds, signal, onStart) {
-  return new Promise((resolve, reject) => {
+function pause(milliseconds, signal, onStart) {
+  return new Promise((resolve) => {
     const end = () => {
       clearTimeout(timer);
       removeEventListener("online", end);
       signal.removeEventListener("abort", end);
-      if (signal.aborted) reject(signal.reason);
-      else resolve();
+      resolve();
     };
     const timer = setTimeout(end, milliseconds);
     addEventListener("online", end);
@@ -198,10 +183,6 @@ function base64(text) {
   return btoa(String.fromCharCode(...new TextEncoder().encode(text)));
 }
 
-function isSuccess(reply) {
-  return reply.status >= 200 && reply.status < 300;
-}
-
 function offsetOf(reply) {
   const text = reply.header("Upload-Offset");
   if (!/^\d+$/.test(text ?? "")) throw new Passing("The answer was not understood");
@@ -215,9 +196,4 @@ async function requireReadable(file) {
   } catch {
     throw new Refused("The file was changed, moved or removed on your device. Choose it again.");
   }
-}
-
-function stored(reply, path) {
-  const encoded = reply.header("X-DFS-Path");
-  return { fileId: reply.header("X-DFS-File-Id"), path: encoded === null ? path : decodeURIComponent(encoded) };
 }

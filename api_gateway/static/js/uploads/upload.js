@@ -2,11 +2,11 @@
 
 import { fingerprint } from "./memory.js";
 import { SpeedMeter } from "./speed.js";
-import { follow, isFinished, isRunning } from "./states.js";
+import { isFinished, isRunning, mayFollow } from "./states.js";
 
 /**
- * What was given at once, by one drop or one choice.
- * answer: what to do about every name in it that is taken, once the person said so for all.
+ * What was given at once, by one drop or one choice. answer: what to do about every name in it that is taken, once the
+ * person said so for all.
  * @typedef {{answer: "replace"|"keep"|"skip"|null}} Batch
  */
 
@@ -17,36 +17,36 @@ export class Upload {
   sent = 0;
   /** Where it goes on, while the server keeps it. @type {string|null} */
   url = null;
+  /** Until when, in ms since 1970. */
+  expires = 0;
   mayReplace = false;
   /** How many names beside the wanted one were tried. */
   renames = 0;
   speed = new SpeedMeter();
-  /** @type {AbortController|null} there while its requests are under way */
+  /** There while its requests are under way. @type {AbortController|null} */
   abort = null;
   /** @type {import("./tus.js").Transfer|null} */
   transfer = null;
 
-  /**
-   * @param {number} id @param {{path: string, file: File|null}} entry file: null for a folder without files
-   * @param {Batch} batch
-   */
+  /** @param {number} id @param {import("./sources.js").Entry} entry @param {Batch} batch */
   constructor(id, { path, file }, batch) {
     this.id = id;
     this.path = path;
     this.wanted = path;
     this.file = file;
+    this.size = file?.size ?? 0;
     /** Null for a folder. */
     this.print = file && fingerprint(path, file);
-    this.size = file?.size ?? 0;
     this.batch = batch;
   }
 
-  /** @param {string} state @param {string} note */
+  /** @param {string} state @param {string} [note] */
   become(state, note = "") {
-    if (this.state !== state) this.state = follow(this.state, state);
+    if (this.state !== state && !this.may(state)) throw new Error(`an upload cannot go from ${this.state} to ${state}`);
+    this.state = state;
     this.note = note;
     // What is finished is shown for long: the file itself is not needed any more.
-    if (isFinished(state)) this.file = null;
+    if (this.isFinished) this.file = null;
   }
 
   /** What the server holds, as it said. @param {number} bytes */
@@ -55,8 +55,9 @@ export class Upload {
     this.speed.restart(bytes);
   }
 
-  get name() {
-    return this.path.replace(/\/$/, "").split("/").pop();
+  /** @param {string} state */
+  may(state) {
+    return mayFollow(this.state, state);
   }
 
   get isRunning() {
@@ -65,5 +66,9 @@ export class Upload {
 
   get isFinished() {
     return isFinished(this.state);
+  }
+
+  get name() {
+    return this.path.replace(/\/$/, "").split("/").pop();
   }
 }

@@ -1,39 +1,28 @@
-/** Which of thousands of uploads are shown: first what is under way or wants a person, then what waits, then what is done. */
+/** Which of thousands of uploads have a row: first those under way or stopped, then what waits, then what is done. */
 
 const MOST = { open: 60, waiting: 20, finished: 20 };
 
+/** @typedef {import("./upload.js").Upload} Upload */
+
 /**
- * @param {import("./upload.js").Upload[]} uploads
- * @returns {{rows: import("./upload.js").Upload[], left: {open: number, waiting: number, finished: number}}} left: how
- *   many have no row
+ * @param {Upload[]} uploads
+ * @returns {{rows: Upload[], left: {open: number, waiting: number, finished: number}}} left: how many have no row
  */
 export function shownOf(uploads) {
   const shown = { open: [], waiting: [], finished: [] };
   const left = { open: 0, waiting: 0, finished: 0 };
-  for (const upload of uploads) {
-    const group = groupOf(upload);
-    if (shown[group].length < MOST[group]) shown[group].push(upload);
-    else left[group] += 1;
+  const show = (upload, group) => (shown[group].length < MOST[group] ? shown[group].push(upload) : (left[group] += 1));
+  for (const upload of uploads) if (!upload.isFinished) show(upload, upload.state === "waiting" ? "waiting" : "open");
+  // Of these the latest.
+  for (let index = uploads.length - 1; index >= 0; index -= 1) {
+    if (uploads[index].isFinished) show(uploads[index], "finished");
   }
-  return { rows: [...shown.open, ...shown.waiting, ...latest(uploads, MOST.finished)], left };
-}
-
-function groupOf(upload) {
-  if (upload.isFinished) return "finished";
-  return upload.state === "waiting" ? "waiting" : "open";
-}
-
-function latest(uploads, most) {
-  const found = [];
-  for (let index = uploads.length - 1; index >= 0 && found.length < most; index -= 1) {
-    if (uploads[index].isFinished) found.push(uploads[index]);
-  }
-  return found;
+  return { rows: [...shown.open, ...shown.waiting, ...shown.finished], left };
 }
 
 /**
- * @param {import("./upload.js").Upload[]} uploads
- * @returns {{counts: Object<string, number>, size: number, sent: number}} counts: by state; bytes without what was cancelled
+ * @param {Upload[]} uploads
+ * @returns {{counts: Object<string, number>, size: number, sent: number}} counts: by state; bytes: but of the cancelled
  */
 export function totalOf(uploads) {
   const total = { counts: {}, size: 0, sent: 0 };

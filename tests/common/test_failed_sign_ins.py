@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from api_gateway.access.sign_ins import FailedSignIns
 from common.errors import TooManySignIns
+from common.failed_sign_ins import SITE_SHARE, FailedSignIns
 from tests.support.clocks import StepClock
 
 HERE = "203.0.113.9"
@@ -73,8 +73,28 @@ def test_one_host_has_one_bucket(one: str | None, other: str | None, is_shared: 
     assert (waits(failures, other) > 0) is is_shared
 
 
-def test_no_more_addresses_are_remembered_than_allowed() -> None:
-    failures = FailedSignIns(StepClock(), per_minute=1, max_addresses=10)
-    for number in range(100):
-        fail(failures, f"10.0.0.{number}", 1)
-    assert [number for number in range(100) if waits(failures, f"10.0.0.{number}")] == list(range(90, 100))
+def test_a_site_that_changes_from_one_of_its_networks_to_the_next_waits_as_a_whole() -> None:
+    clock = StepClock()
+    failures = FailedSignIns(clock, per_minute=6)
+    for number in range(6 * SITE_SHARE):
+        assert waits(failures, site(1, number)) == 0
+        fail(failures, site(1, number), 1)
+    assert waits(failures, site(1, 60_000)) > 0
+    assert waits(failures, site(2, 1)) == 0
+    clock.now += 60 / (6 * SITE_SHARE)
+    assert waits(failures, site(1, 60_000)) == 0
+
+
+def test_however_many_addresses_fail_once_those_that_failed_often_are_remembered() -> None:
+    failures = FailedSignIns(StepClock(), per_minute=6, max_buckets=64)
+    fail(failures, HERE, 100)
+    fail(failures, site(0, 0), 100)
+    for number in range(10_000):
+        fail(failures, site(number % 100 + 1, number), 1)
+    assert waits(failures, HERE) > 900
+    assert waits(failures, site(0, 0)) > 900
+    assert len(failures) <= 64
+
+
+def site(number: int, network: int) -> str:
+    return f"2001:db8:{number:x}:{network:x}::1"

@@ -1,0 +1,173 @@
+"""`/uploads`: resumable uploads by tus 1.0.0 (https://tus.io/protocols/resumable-upload)."""
+
+from __future__ import annotations
+
+from email.utils import formatdate
+from urllib.parse import quote
+
+from api_gateway.redundancy import read_redundancy
+from api_gateway.resumable.checksums import ALGORITHMS
+from api_gateway.resumable.concatenation import partial_ids
+from api_gateway.resumable.metadata import Destination, read_destination, recall
+from api_gateway.resumable.protocol import (
+    EXTENSIONS,
+    METHOD_OVERRIDE,
+    VERSION,
+    Creation,
+    read_addition,
+    read_creation,
+    require_version,
+)
+from api_gateway.resumable.service import ResumableService
+from common.calls import Answer, Call, json_answer
+from common.clock import Clock
+from common.edge import Edge, Explain
+from common.errors import DFSError, MethodNotAllowed, TusVersionUnsupported
+from common.resumables import COMMITTED, ResumableInfo
+
+Headers = list[tuple[str, str]]
+
+
+def add_upload_routes(edge: Edge, resumables: ResumableService, clock: Clock, max_file_bytes: int) -> None:
+    """max_file_bytes: as Tus-Max-Size has it; 0: no limit to tell."""
+
+    @edge.route("OPTIONS", "/uploads")
+    def describe_uploads(_call: Call) -> Answer:
+        return _empty(204, _abilities(max_file_bytes))
+
+    @edge.route("OPTIONS", "/uploads/<upload_id>")
+    def describe_upload(_call: Call, _upload_id: str) -> Answer:
+        return _empty(204, _abilities(max_file_bytes))
+
+    @edge.route("POST", "/uploads")
+    def create_upload(call: Call) -> Answer:
+        require_version(call.headers)
+        creation = read_creation(call.headers)
+        destination = read_destination(creation.metadata, is_partial=creation.is_partial)
+        call.permit(destination.path or "")
+        upload_id, headers = create(call, creation, destination)
+        return _empty(201, [("Location", f"/uploads/{upload_id}"), *headers])
+
+    @edge.route("GET", "/uploads/<upload_id>")
+    def look_at_upload(call: Call, upload_id: str) -> Answer:
+        """HEAD is the protocol's own; GET says the same as JSON, for people and scripts."""
+        if call.method == "HEAD":
+            require_version(call.headers)
+        permit_upload(call, upload_id)
+        info = resumables.look(upload_id)
+        call.subjects += (info.path,)
+        return json_answer(_described(info), 200, [*_state(info, clock), ("Cache-Control", "no-store")])
+
+    @edge.route("PATCH", "/uploads/<upload_id>")
+    def append_to_upload(call: Call, upload_id: str) -> Answer:
+        require_version(call.headers)
+        addition = read_addition(call.headers)
+        call.is_step = True
+        permit_upload(call, upload_id)
+        info = resumables.append(upload_id, addition, call.body, call.body.expected_bytes)
+        if info.state == COMMITTED:
+            call.is_step = False
+            call.subjects += (info.path,)
+        return _empty(204, _progress(info, clock))
+
+    @edge.route("DELETE", "/uploads/<upload_id>")
+    def terminate_upload(call: Call, upload_id: str) -> Answer:
+        require_version(call.headers)
+        permit_upload(call, upload_id)
+        resumables.terminate(upload_id)
+        return _empty(204, [])
+
+    @edge.route("POST", "/uploads/<upload_id>")
+    def override_method(call: Call, upload_id: str) -> Answer:
+        """For clients that cannot send the method itself."""
+        method = call.headers.get(METHOD_OVERRIDE, "")
+        if method == "PATCH":
+            return append_to_upload(call, upload_id)
+        if method == "DELETE":
+            return terminate_upload(call, upload_id)
+        raise MethodNotAllowed(f"POST stands here for PATCH or DELETE, named in {METHOD_OVERRIDE}")
+
+    def create(call: Call, creation: Creation, destination: Destination) -> tuple[str, Headers]:
+        redundancy = read_redundancy(call.headers)
+        concatenation = creation.concatenation
+        if concatenation is not None and not concatenation.is_partial:
+            partials = [resumables.find(upload_id) for upload_id in partial_ids(concatenation.partials)]
+            call.permit(*(partial.path for partial in partials))
+            info = resumables.concatenate(creation, destination, redundancy, partials)
+        elif creation.has_body or creation.length == 0:
+            expected = call.body.expected_bytes
+            info = resumables.create_with(creation, destination, redundancy, call.body, expected)
+        else:
+            info = resumables.find(resumables.create(creation, destination, creation.length, redundancy))
+            return info.upload_id, _expiry(info, clock)
+        return info.upload_id, _progress(info, clock)
+
+    def permit_upload(call: Call, upload_id: str) -> None:
+        """An id is no secret: what counts is the right for the path. Who may use all paths pays for no look."""
+        if call.actor is None or call.actor.prefix:
+            call.permit(resumables.find(upload_id).path)
+
+
+def explained_for_tus(explain: Explain) -> Explain:
+    """The same answers to errors, with what the protocol adds to them."""
+
+    def explain_tus(error: DFSError, call: Call, request_id: str) -> Answer:
+        answer = explain(error, call, request_id)
+        if call.rule.startswith("/uploads"):
+            answer.headers.append(("Tus-Resumable", VERSION))
+            if isinstance(error, TusVersionUnsupported):
+                answer.headers.append(("Tus-Version", VERSION))
+        return answer
+
+    return explain_tus
+
+
+def _abilities(max_file_bytes: int) -> Headers:
+    return [
+        ("Tus-Version", VERSION),
+        ("Tus-Extension", ",".join(EXTENSIONS)),
+        ("Tus-Checksum-Algorithm", ",".join(ALGORITHMS)),
+        *([("Tus-Max-Size", str(max_file_bytes))] if max_file_bytes else []),
+    ]
+
+
+def _progress(info: ResumableInfo, clock: Clock) -> Headers:
+    """How far an upload is; of one that is complete, the file that it has become."""
+    headers = [("Upload-Offset", str(info.offset))]
+    if info.state != COMMITTED:
+        return [*headers, *_expiry(info, clock)]
+    return [*headers, ("X-DFS-File-Id", info.file_id), ("X-DFS-Path", quote(info.path))]
+
+
+def _expiry(info: ResumableInfo, clock: Clock) -> Headers:
+    return [("Upload-Expires", formatdate(clock.unix_seconds() + info.expires_in_seconds, usegmt=True))]
+
+
+def _state(info: ResumableInfo, clock: Clock) -> Headers:
+    metadata, concatenation = recall(info.metadata)
+    length = ("Upload-Defer-Length", "1") if info.length is None else ("Upload-Length", str(info.length))
+    return [
+        ("Tus-Resumable", VERSION),
+        length,
+        *_progress(info, clock),
+        *([("Upload-Metadata", metadata)] if metadata else []),
+        *([("Upload-Concat", concatenation)] if concatenation else []),
+    ]
+
+
+def _described(info: ResumableInfo) -> dict[str, object]:
+    return {
+        "upload_id": info.upload_id,
+        "state": info.state,
+        "offset": info.offset,
+        "length": info.length,
+        "path": info.path,
+        "content_type": info.content_type,
+        "is_partial": info.is_partial,
+        "expires_in_seconds": info.expires_in_seconds,
+        "file_id": info.file_id,
+    }
+
+
+def _empty(status: int, headers: Headers) -> Answer:
+    return Answer(status, [("Tus-Resumable", VERSION), *headers, ("Content-Length", "0")])

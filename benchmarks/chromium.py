@@ -1,0 +1,44 @@
+"""The browser that pages are tested, measured and photographed in: the system's own chromium, driven by Playwright.
+
+Playwright never fetches a browser of its own. DFS_TEST_CHROMIUM names another program than those that are looked for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+
+from playwright.sync_api import Browser, sync_playwright
+
+VARIABLE = "DFS_TEST_CHROMIUM"
+MISSING = f"no chromium: apt-get install chromium (or have {VARIABLE} name one)"
+_PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+# The clusters are on this machine, whatever proxy the environment names.
+_OPTIONS = ("--no-proxy-server", "--disable-gpu", "--disable-background-networking")
+
+
+class NoChromium(Exception):
+    """There is no browser on this machine."""
+
+
+def find_chromium() -> str:
+    """The program's path. Raises NoChromium, also when the one that was named does not exist."""
+    wanted = os.environ.get(VARIABLE, "")
+    found = [path for path in map(shutil.which, [wanted] if wanted else _PROGRAMS) if path]
+    if not found:
+        raise NoChromium(MISSING)
+    return found[0]
+
+
+@contextlib.contextmanager
+def running_chromium(*options: str) -> Iterator[Browser]:
+    """A browser without a window, until the block is left. options: further ones of its command line."""
+    program = find_chromium()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=[*_OPTIONS, *options])
+        try:
+            yield browser
+        finally:
+            browser.close()

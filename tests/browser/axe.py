@@ -1,0 +1,24 @@
+"""axe-core on a page that is open: the rules of WCAG 2.2, levels A and AA, and axe's own best practices."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Any
+
+from playwright.sync_api import Page
+
+_SCRIPT = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
+# Without axe's frames: a preview's frame is sandboxed, and nothing may run in it.
+_RUN = "() => axe.run(document, {iframes: false, resultTypes: ['violations', 'incomplete']})"
+
+
+def violations(page: Page) -> list[str]:
+    """What axe-core finds wrong, a line for each element."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(_SCRIPT)
+    answer: dict[str, Any] = page.evaluate(_RUN)
+    return [
+        f"{rule['id']}: {node['html'][:200]} {node['failureSummary']}"
+        for rule in answer["violations"]
+        for node in rule["nodes"]
+    ]
