@@ -36,7 +36,7 @@ export class Interrupted {
   }
 
   async refresh() {
-    const entries = [...(await this.#unfinished()).values()];
+    const entries = [...(await this.#unfinished()).values()].sort((a, b) => b.sent - a.sent || (a.path < b.path ? -1 : 1));
     const was = entries.length === 1 ? "was" : "were";
     const lines = entries.slice(0, MOST_NAMED).map(lineOf);
     if (entries.length > MOST_NAMED) lines.push(`and ${(entries.length - MOST_NAMED).toLocaleString("en")} more`);
