@@ -6,6 +6,7 @@ anything. Text of every kind is plain text; a picture in SVG, which may have scr
 
 from __future__ import annotations
 
+import mimetypes
 import re
 from collections.abc import Mapping
 
@@ -82,7 +83,8 @@ _TEXT_NAME = re.compile(
     r"|yml|zsh|readme|license|makefile|dockerfile|gitignore)",
     re.IGNORECASE | re.DOTALL,
 )
-_UNKNOWN = ("", "application/octet-stream")
+# What clients send that were told no type; the last is what curl says of anything.
+_UNKNOWN = ("", "application/octet-stream", "binary/octet-stream", "application/x-www-form-urlencoded")
 _CHARSETS = frozenset({"iso-8859-1", "windows-1252", "utf-16"})
 _PDF = "application/pdf"
 _FRAMED = "frame-ancestors 'self'"
@@ -104,6 +106,8 @@ def preview_headers(file: FileInfo) -> Mapping[str, str]:
 def _shown_type(file: FileInfo) -> str:
     stored, _, parameters = file.content_type.lower().partition(";")
     stored = stored.strip()
+    if stored in _UNKNOWN:
+        stored = mimetypes.guess_type(file_name(file.path))[0] or stored
     if (media := _MEDIA.get(stored)) is not None:
         return media
     is_named_as_text = stored in _UNKNOWN and _TEXT_NAME.fullmatch(file_name(file.path)) is not None

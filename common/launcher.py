@@ -279,7 +279,9 @@ def _require_free_port(listen_address: str, plan: _Plan) -> None:
 def _missing(state: dict[str, Any]) -> str:
     """What a complete cluster still lacks, in words; empty when it is complete."""
     masters = [master["master_id"] for master in state["masters"] if master["state"] != "alive"]
-    workers = [worker["worker_id"] for worker in state["workers"] if worker["state"] != "alive"]
+    # A worker that is being emptied, or was, is heard of too.
+    is_heard = {"alive", "draining"}
+    workers = [worker["worker_id"] for worker in state["workers"] if worker["state"] not in is_heard]
     silent = ", ".join(masters + workers)
     if silent or not state["workers"]:
         return f"not heard of yet: {silent or 'any worker'}"

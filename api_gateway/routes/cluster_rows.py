@@ -41,39 +41,58 @@ WORKER_STATES = (
 
 @dataclass(frozen=True)
 class Field:
-    """One number of a job's progress that is told while it is not zero. unit: count, bytes, rate or seconds."""
+    """One number of a job's progress that is told while it is not zero. unit: count, bytes, rate or seconds.
+
+    one: the words for a count of one, where they are others.
+    """
 
     name: str
     unit: str
     words: str = ""
+    one: str = ""
 
 
 _COPIES = (
-    Field("under_way", "count", "copies under way"),
+    Field("under_way", "count", "copies under way", "copy under way"),
     Field("bytes_per_second", "rate"),
-    Field("copied_chunks", "count", "chunks copied"),
-    Field("failed", "count", "copies failed"),
+    Field("copied_chunks", "count", "chunks copied", "chunk copied"),
+    Field("failed", "count", "copies failed", "copy failed"),
 )
 _JOBS: dict[str, tuple[str, tuple[Field, ...]]] = {
-    "strike": ("Stops counting the replicas of lost workers", (Field("struck", "count", "replicas struck"),)),
+    "strike": (
+        "Stops counting the replicas of lost workers",
+        (Field("struck", "count", "replicas struck", "replica struck"),),
+    ),
     "repair": (
         "Makes missing replicas again, the most endangered chunks first",
         (*_COPIES, Field("seconds_left", "seconds", "left")),
     ),
-    "trim": ("Chooses which of too many replicas go", (Field("trimmed", "count", "replicas given up"),)),
-    "release": ("Has copies freed that do not count any more", (Field("freed", "count", "copies freed"),)),
+    "trim": (
+        "Chooses which of too many replicas go",
+        (Field("trimmed", "count", "replicas given up", "replica given up"),),
+    ),
+    "release": (
+        "Has copies freed that do not count any more",
+        (Field("freed", "count", "copies freed", "copy freed"),),
+    ),
     "inventory": ("Compares the workers' disks with the records", ()),
     "drain": ("Empties workers by order", _COPIES),
     "rebalance": ("Moves chunks to workers that have less than their share", _COPIES),
     "garbage_collection": (
         "Frees what nobody can reach any more",
-        (Field("freed_versions", "count", "versions freed"), Field("freed_bytes", "bytes", "freed")),
+        (Field("freed_versions", "count", "versions freed", "version freed"), Field("freed_bytes", "bytes", "freed")),
     ),
     "forget": ("Drops workers that left the configuration", ()),
-    "quotas": ("Counts what lies below paths with a quota", (Field("recounted", "count", "counts made"),)),
+    "quotas": (
+        "Counts what lies below paths with a quota",
+        (Field("recounted", "count", "counts made", "count made"),),
+    ),
     "fsck": (
         "Compares all records with all disks, on request",
-        (Field("records_checked", "count", "records"), Field("replicas_checked", "count", "replicas checked")),
+        (
+            Field("records_checked", "count", "records", "record"),
+            Field("replicas_checked", "count", "replicas checked", "replica checked"),
+        ),
     ),
     "recovery": ("Nothing is freed until the restored records are rebuilt", ()),
 }
@@ -149,7 +168,7 @@ def _job_row(job: Mapping[str, Any]) -> dict[str, Any]:
         "state": job["state"],
         "now": ", ".join(text for text in told if text),
         "error": job["last_error"] if job["state"] == "failed" else "",
-        "fields": json.dumps([[field.name, field.unit, field.words] for field in fields]),
+        "fields": json.dumps([[field.name, field.unit, field.words, field.one] for field in fields]),
     }
 
 
@@ -161,7 +180,11 @@ def _told(field: Field, value: Any) -> str:
         "rate": lambda rate: f"{show_bytes(rate)}/s",
         "seconds": duration_text,
     }
-    return f"{texts.get(field.unit, '{:,}'.format)(value)} {field.words}".strip()
+    return f"{texts.get(field.unit, '{:,}'.format)(value)} {_words(field, value)}".strip()
+
+
+def _words(field: Field, value: Any) -> str:
+    return (field.one or field.words) if value == 1 else field.words
 
 
 def _numbers(workers: Sequence[Mapping[str, Any]], replication: Mapping[str, Any]) -> dict[str, str]:
@@ -176,7 +199,7 @@ def _numbers(workers: Sequence[Mapping[str, Any]], replication: Mapping[str, Any
         "owed": count_text(replication["owed_replicas"], "replica"),
         "owed_note": _owed_note(replication),
         "pending": show_bytes(pending),
-        "pending_note": f"{show_bytes(due)} now, the rest when its time in the trash is over" if pending else "",
+        "pending_note": f"{show_bytes(due)} now, the rest after its time in the trash" if pending else "",
     }
 
 

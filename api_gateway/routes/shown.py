@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -22,6 +23,8 @@ _KINDS_BY_ENDING = {
     }.items()
     for ending in endings.split()
 }
+# What cannot be seen, or turns the direction of the letters after it.
+_CONTROLS = re.compile(r"([\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069])")
 _WORDS = {"folder": "Folder", "pdf": "PDF"}
 
 
@@ -36,6 +39,11 @@ class Row:
     file_id: str = ""
     size: str = ""
     changed_at: str = ""
+
+    @property
+    def parts(self) -> Sequence[str]:
+        """The name, of which every second part is a character to be set apart: it could make exe.jpg of gpj.exe."""
+        return _CONTROLS.split(self.name)
 
     @property
     def word(self) -> str:

@@ -68,3 +68,16 @@ def test_the_address_of_a_hostile_file_runs_nothing(open_page: OpenPage, client:
             assert Path(download.value.path()).read_bytes() == text.encode()
         expect(page).to_have_url(re.compile("prefix=hostile"))
         assert not is_harmed(page), name
+
+
+@pytest.mark.parametrize("has_script", [True, False], ids=["with script", "without"])
+def test_a_name_that_turns_its_direction_does_not_hide_its_ending(
+    open_page: OpenPage, client: GatewayClient, has_script: bool
+) -> None:
+    client.stored("turned/photo\u202egpj.exe", b"x")
+    page = open_page("/?prefix=turned%2F", java_script_enabled=has_script)
+    mark = page.locator("#rows .control")
+    expect(mark).to_be_visible()
+    # What turns the direction does so within the mark alone.
+    assert mark.text_content() == "\u202e"
+    assert mark.evaluate("(mark) => getComputedStyle(mark).display") == "inline-block"

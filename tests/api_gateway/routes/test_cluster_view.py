@@ -167,7 +167,7 @@ def test_numbers_are_written_as_people_read_them() -> None:
     assert (texts["chunks"][0], texts["age"][0], texts["verified"][0]) == ("3,000", "1 s ago", "43 %")
     assert texts["owed"] == ["4 replicas"]
     assert texts["owed_note"] == ["5.0 GB; copies left: 1 chunk with 1, 2 chunks with 2; 2.0 MB/s"]
-    assert texts["pending_note"] == ["1 byte now, the rest when its time in the trash is over"]
+    assert texts["pending_note"] == ["1 byte now, the rest after its time in the trash"]
     assert texts["now"] == ["3 copies under way, 40 s left", "", ""]
 
 
@@ -220,7 +220,15 @@ def test_a_draining_worker_is_offered_back_and_one_never_seen_nothing() -> None:
 
 def test_the_fields_of_a_job_are_there_for_the_script() -> None:
     row = next(row for row in view_of(cluster(worker()))["jobs"] if row["name"] == "repair")
-    assert ["seconds_left", "seconds", "left"] in json.loads(row["fields"])
+    fields = json.loads(row["fields"])
+    assert ["seconds_left", "seconds", "left", ""] in fields
+    assert ["copied_chunks", "count", "chunks copied", "chunk copied"] in fields
+
+
+@pytest.mark.parametrize(("number", "words"), [(0, ""), (1, "1 chunk copied"), (1200, "1,200 chunks copied")])
+def test_a_job_tells_its_progress_in_words(number: int, words: str) -> None:
+    job = {"name": "repair", "state": "idle", "last_error": "", "progress": {"copied_chunks": number}}
+    assert view_of({**cluster(worker()), "jobs": [job]})["jobs"][0]["now"] == words
 
 
 @pytest.fixture(scope="module")

@@ -86,6 +86,24 @@ def test_text_is_known_by_its_name_where_it_has_no_type(browser: FlaskClient) ->
         assert browser.get(f"/files/{file['file_id']}/preview").status_code == status, name
 
 
+@pytest.mark.parametrize("given", ["application/octet-stream", "application/x-www-form-urlencoded"])
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("a.png", "image/png"),
+        ("a.mp4", "video/mp4"),
+        ("a.pdf", "application/pdf"),
+        ("a.svg", "image/svg+xml"),
+        ("a.html", "text/plain; charset=utf-8"),
+    ],
+)
+def test_a_file_without_a_type_is_shown_as_its_name_says(
+    browser: FlaskClient, given: str, name: str, shown: str
+) -> None:
+    answer = browser.get(f"/files/{stored(browser, given, name)['file_id']}/preview")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, shown)
+
+
 def test_a_hostile_name_stays_within_its_header(browser: FlaskClient) -> None:
     for name in ('"; filename=x.html', "a%0D%0AX-Evil: 1", "<script>.png", "x%22%3Balert(1)"):
         file = stored(browser, "image/png", name)

@@ -20,7 +20,7 @@ export function makeCharts() {
       const series = lines.map(([key, label]) => [key, label]);
       capacity(Object.fromEntries(lines.map(([key, , share]) => [key, share])), series);
       repair({ repair: replication.repair_bytes_per_second }, [["repair", "Repair"]]);
-      owed({ owed: replication.owed_replicas }, [["owed", "Owed"]]);
+      owed({ owed: replication.owed_replicas }, [["owed", "Missing"]]);
     },
     gap: () => [capacity, repair, owed].forEach((add) => add({})),
   };

@@ -24,11 +24,15 @@ export function showJobs({ jobs }) {
   const items = jobs.filter(({ name }) => !name.startsWith("scrub ")).map((job) => [job.name, job]);
   patchRows("jobs", items, (row, { name, state, progress, last_error: error }) => {
     const fields = JSON.parse(row.dataset.fields).filter(([field]) => progress[field]);
-    const now = fields.map(([field, unit, words]) => `${TEXTS[unit](progress[field])} ${words}`.trim()).join(", ");
+    const now = fields.map(([field, ...rest]) => told(progress[field], ...rest)).join(", ");
     setCells(row, { name, state, now, error: state === "failed" ? error : "" });
   });
   const check = jobs.find(({ name }) => name === "fsck")?.progress;
   if (check?.started_at) showCheck(check);
+}
+
+function told(number, unit, words, one) {
+  return `${TEXTS[unit](number)} ${number === 1 && one ? one : words}`.trim();
 }
 
 /**

@@ -22,7 +22,7 @@ export function showNumbers({ workers, replication }) {
     owed: count(replication.owed_replicas, "replica"),
     owed_note: owedNote(replication),
     pending: bytes(pending),
-    pending_note: pending ? `${bytes(due)} now, the rest when its time in the trash is over` : "",
+    pending_note: pending ? `${bytes(due)} now, the rest after its time in the trash` : "",
   });
 }
 

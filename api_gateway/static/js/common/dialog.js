@@ -28,6 +28,7 @@ export function openDialog({ title, content, buttons = [], kind = "question", on
   );
   const closed = new Promise((resolve) => {
     dialog.addEventListener("close", () => {
+      bringNotes();
       dialog.remove();
       onclose?.();
       resolve();
@@ -39,7 +40,17 @@ export function openDialog({ title, content, buttons = [], kind = "question", on
   });
   document.body.append(dialog);
   dialog.showModal();
+  bringNotes();
   return { element: dialog, close: () => dialog.close(), closed };
+}
+
+/** Behind a modal dialog nothing is seen, pressed or read out: notes and the live region stand in the topmost one. */
+function bringNotes() {
+  const top = [...document.querySelectorAll("dialog[open]")].at(-1) ?? document.body;
+  for (const id of ["live", "toasts"]) {
+    const notes = document.getElementById(id);
+    if (notes !== null) top.append(notes);
+  }
 }
 
 /**

@@ -42,30 +42,44 @@ export function showDetails(entry, actions) {
   const fill = async () => {
     const file = await request("GET", `/files/${entry.id}`, { signal: closing.signal });
     const restored = () => (actions.changed(), fill().catch(failed));
-    const sections = [factList(file), linkSection(entry), versionSection(file, restored), chunkSection(file)];
+    const sections = [
+      factList(file),
+      linkSection(entry),
+      versionSection(file, restored),
+      checksumSection(file),
+      chunkSection(file),
+    ];
     facts.replaceChildren(...sections.filter(Boolean));
   };
   fill().catch(failed);
 }
 
 function factList(file) {
-  const { algorithm, value } = file.checksum;
-  const copyChecksum = button("Copy checksum", () => copy(value, "Checksum"), { icon: "copy" });
-  const command = `echo "${value}  FILE" | ${algorithm}sum --check`;
   const rows = [
-    ["Place", file.path],
+    ["Path", file.path],
     ["Size", file.size < 1000 ? bytes(file.size) : `${bytes(file.size)} (${count(file.size, "byte")})`],
     ["Type", file.content_type],
     ["Changed", dateTime(file.modified_at)],
-    ["Made", dateTime(file.created_at)],
+    ["Created", dateTime(file.created_at)],
     ["Version", String(file.version)],
     ["Copies", `${file.replication_factor} of each of ${count(file.chunk_count, "chunk")}`],
   ];
+  if (file.status === "deleted") rows.unshift(["State", "In the trash"]);
   return element(
     "section",
     { "aria-label": "Facts" },
     element("dl", { class: "facts" }, ...rows.flatMap(([name, text]) => [element("dt", {}, name), element("dd", {}, text)])),
-    element("h3", {}, `Checksum (${algorithm.toUpperCase()})`),
+  );
+}
+
+function checksumSection(file) {
+  const { algorithm, value } = file.checksum;
+  const copyChecksum = button("Copy checksum", () => copy(value, "Checksum"), { icon: "copy" });
+  const command = `echo "${value}  FILE" | ${algorithm}sum --check`;
+  return element(
+    "section",
+    { "aria-label": "Checksum" },
+    element("h3", {}, `Checksum (${algorithm.toUpperCase().replace("SHA", "SHA-")})`),
     element("code", { class: "code", id: "checksum" }, value),
     element("div", { class: "toolbar" }, copyChecksum),
     element("p", { class: "quiet-text" }, "To check a copy of it on a shell:"),

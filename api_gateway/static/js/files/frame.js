@@ -44,20 +44,21 @@ export function showCount(source, place) {
   if (isCut && place.by !== "name") words = `Only the first ${MAX_SORTED.toLocaleString("en")} by name are sorted`;
   else if (isCut) words = `Only the first ${MAX_ROWS.toLocaleString("en")} are shown: search to see others`;
   byId("list-status").textContent = length ? words : "";
-  byId("empty").hidden = length > 0;
+  byId("empty").hidden = length > 0 || !isComplete;
   if (!length) showEmpty(place);
 }
 
 function showEmpty({ prefix, search }) {
   const [title, text] = byId("empty").querySelectorAll("#empty-title, #empty-text");
+  byId("empty-shell").hidden = search !== "";
   if (search) {
     title.textContent = "Nothing begins with this";
     text.textContent = "Names are found by how they begin. Check the spelling, capital letters too.";
     return;
   }
   title.textContent = "No files here yet";
-  const command = element("code", {}, `curl -T FILE ${location.origin}${fsPath(prefix)}FILE`);
-  text.replaceChildren("Drop files or folders anywhere on this page, or choose Upload. From a shell: ", command);
+  text.textContent = "Drop files or folders anywhere on this page, or choose Upload.";
+  byId("empty-shell").querySelector("code").textContent = `curl -T FILE ${location.origin}${fsPath(prefix)}FILE`;
 }
 
 function showOrder({ by, isDescending }) {

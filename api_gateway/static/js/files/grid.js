@@ -18,8 +18,9 @@ export class Grid {
   /**
    * @param {{make: (entry: any) => HTMLTableRowElement, selection: import("./selection.js").Selection,
    *   open: (entry: any) => void, act: (entry: any) => void, keys: Object<string, (entry: any) => void>,
-   *   onchange: () => void, onerror: (error: any) => void}} parts
-   *   open: its name was chosen; act: its button; keys: what other keys do to the active entry
+   *   onchange: () => void, onread: () => void, onerror: (error: any) => void}} parts
+   *   open: its name was chosen; act: its button; keys: what other keys do to the active entry; onread: the listing
+   *   answers, onerror: it does not
    */
   constructor(parts) {
     this._parts = parts;
@@ -51,7 +52,12 @@ export class Grid {
   async show(source) {
     this._source?.stop();
     this._source = source;
-    await source.want(0, 0);
+    this._table.setAttribute("aria-busy", "true");
+    try {
+      await source.want(0, 0);
+    } finally {
+      if (this._source === source) this._table.removeAttribute("aria-busy");
+    }
     if (this._source !== source) return false;
     [this._active, this._anchor] = [0, 0];
     this._dropRows();
@@ -196,7 +202,9 @@ export class Grid {
     const [first, last] = this._inView();
     try {
       const changed = await source.want(first, last);
-      if (changed && source === this._source) this.render();
+      if (!changed || source !== this._source) return;
+      this.render();
+      this._parts.onread();
     } catch (error) {
       if (error.name !== "AbortError") this._parts.onerror(error);
     }

@@ -39,6 +39,7 @@ const grid = new Grid({
     Delete: () => remove(),
   },
   onchange: () => showCount(grid.source, place),
+  onread: () => showProblem(""),
   onerror: failed,
   onprogress: (count) => {
     byId("list-status").textContent = `Reading the list: ${count.toLocaleString("en")} entries ...`;
@@ -65,7 +66,10 @@ async function show(wanted, { isMove = false, origin = "" } = {}) {
   try {
     if (!(await grid.show(source))) return;
   } catch (error) {
-    if (mine === turn && error.name !== "AbortError") failed(error);
+    if (mine !== turn || error.name === "AbortError") return;
+    // The rows of the place before are not this one's.
+    grid.render();
+    failed(error);
     return;
   }
   showProblem("");
@@ -144,6 +148,7 @@ function announceProgress(mine, count) {
 }
 
 function listen() {
+  window.addEventListener("online", () => document.querySelector("#list-problem button")?.click());
   window.addEventListener("popstate", () => {
     const from = place.prefix;
     show(placeOf(), { isMove: true, origin: from });

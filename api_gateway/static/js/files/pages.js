@@ -5,7 +5,9 @@
 
 import { fetchPage } from "./entries.js";
 
-const PAGE = 500;
+// Soon to be seen; then as many as the gateway gives at once.
+const FIRST_PAGE = 500;
+const PAGE = 1000;
 // Pages are kept this far from the view.
 const NEAR = 3;
 // Taller pages than this many rows make are cut off by some browsers.
@@ -116,7 +118,7 @@ export class Pages {
 
   async _fetch(number) {
     const cursor = number < this._pages.length ? this._pages[number].cursor : this._next;
-    const found = await fetchPage(this.query, { cursor, limit: PAGE, signal: this._abort.signal });
+    const found = await fetchPage(this.query, { cursor, limit: number ? PAGE : FIRST_PAGE, signal: this._abort.signal });
     const isFlat = !this.query.delimiter;
     // Folders come first where all is in one page; else in the order of the paths, which the pages follow.
     const isOrdered = isFlat || (cursor === "" && found.next === null);

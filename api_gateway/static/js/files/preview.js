@@ -25,7 +25,7 @@ export async function preview(box, file, signal) {
     // Else the browser goes on loading a film that nobody sees any more.
     signal.addEventListener("abort", () => (player.removeEventListener("error", sorry), (player.src = "")));
     box.append(player);
-  } else if (file.kind === "pdf") box.append(element("iframe", { src: address, title: `Preview of ${file.name}` }));
+  } else if (file.kind === "pdf") box.append(element("iframe", { src: `${address}#navpanes=0&view=FitH`, title: `Preview of ${file.name}` }));
   else if (file.kind === "text") await showText(box, file, signal);
 }
 

@@ -1,8 +1,10 @@
 /** One row of a list, made out of the template that the server uses for its rows. */
 
-import { byId } from "../common/dom.js";
+import { byId, element } from "../common/dom.js";
 import { bytes, dateTime } from "../common/format.js";
 import { wordOf } from "./kinds.js";
+
+const CONTROLS = /([\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069])/;
 
 /**
  * @param {import("./entries.js").Entry} entry
@@ -17,7 +19,7 @@ export function makeRow(entry, { link, action }) {
   const size = entry.size >= 0 && !isFolder ? bytes(entry.size) : "";
   const changed = entry.changed ? dateTime(entry.changed) : "";
   const name = row.querySelector("a");
-  name.textContent = shown;
+  name.replaceChildren(...partsOf(shown));
   name.title = shown;
   name.tabIndex = -1;
   if (link === null) name.removeAttribute("href");
@@ -36,6 +38,11 @@ export function makeRow(entry, { link, action }) {
   time.textContent = changed;
   if (entry.changed) time.dateTime = entry.changed;
   return row;
+}
+
+/** A name with what cannot be seen in it set apart: it could make "exe.jpg" of "gpj.exe". As routes/shown.py has it. */
+function partsOf(name) {
+  return name.split(CONTROLS).map((part, index) => (index % 2 ? element("span", { class: "control" }, part) : part));
 }
 
 /** A row whose entry is still to come. */

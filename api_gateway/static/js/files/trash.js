@@ -29,6 +29,7 @@ const grid = new Grid({
   act: (entry) => restore([entry], null),
   keys: { Enter: (entry) => restore([entry], null), Delete: () => free(...chosen()) },
   onchange: showCount,
+  onread: () => {},
   onerror: failed,
 });
 const bar = new SelectionBar(selection, [
@@ -115,7 +116,7 @@ function showCount() {
   const { length, isComplete } = grid.source;
   const words = isComplete ? count(length, "file") : `More than ${length.toLocaleString("en")} files`;
   byId("list-status").textContent = length ? words : "";
-  byId("empty").hidden = length > 0;
+  byId("empty").hidden = length > 0 || !isComplete;
   byId("empty-trash").disabled = length === 0;
 }
 

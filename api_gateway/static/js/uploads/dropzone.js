@@ -37,6 +37,7 @@ function watchDrops(take) {
     if (!isOurs(event)) return;
     event.preventDefault();
     event.dataTransfer.dropEffect = isFree() ? "copy" : "none";
+    if (veil.hidden) veil.querySelector("span").textContent = document.body.dataset.prefix?.slice(0, -1) || "All files";
     veil.hidden = !isFree();
   });
   addEventListener("dragleave", (event) => {

@@ -36,10 +36,10 @@ export class Interrupted {
   }
 
   async refresh() {
-    const entries = [...(await this.#unfinished()).values()];
+    const entries = [...(await this.#unfinished()).values()].sort((a, b) => b.sent - a.sent || (a.path < b.path ? -1 : 1));
     const was = entries.length === 1 ? "was" : "were";
-    const lines = entries.slice(0, MOST_NAMED).map(({ path, sent, size }) => `${path}: ${progress(sent, size)}`);
-    if (entries.length > MOST_NAMED) lines.push(`and ${entries.length - MOST_NAMED} more`);
+    const lines = entries.slice(0, MOST_NAMED).map(lineOf);
+    if (entries.length > MOST_NAMED) lines.push(`and ${(entries.length - MOST_NAMED).toLocaleString("en")} more`);
     byId("interrupted-title").textContent = `${count(entries.length, "upload")} ${was} interrupted`;
     byId("interrupted-list").replaceChildren(...lines.map((line) => element("li", {}, line)));
     this.#notice.hidden = entries.length === 0;
@@ -64,9 +64,13 @@ export class Interrupted {
   async #forget() {
     for (const [print, { url }] of await this.#unfinished()) {
       this.#memory.drop(print);
-      terminate(url);
+      if (url !== null) terminate(url);
     }
     await this.refresh();
     byId("main").focus();
   }
+}
+
+function lineOf({ url, path, sent, size }) {
+  return `${path}: ${url === null ? "not begun" : progress(sent, size)}`;
 }

@@ -1,5 +1,6 @@
 /** Puts the parts of the page's uploads together. */
 
+import { count } from "../common/format.js";
 import { toast } from "../common/toast.js";
 import { openDropzone } from "./dropzone.js";
 import { Interrupted } from "./interrupted.js";
@@ -24,7 +25,8 @@ const questions = new Questions(queue);
 const panel = new Panel(queue, (upload) => questions.put(upload));
 const interrupted = new Interrupted(memory, queue, (entries, others) => {
   add(entries, { answer: null });
-  if (others > 0) toast("Other files than the interrupted ones were left out.", { kind: "error" });
+  const words = `${count(others, "file")} left out: only what was interrupted goes on here.`;
+  if (others > 0) toast(words, { kind: entries.length ? "" : "error" });
 });
 
 openDropzone(take, (path) => toast(`“${path}” could not be read.`, { kind: "error" }));

@@ -12,8 +12,9 @@ export function fingerprint(path, { name, size, lastModified }) {
 }
 
 /**
- * @typedef {{url: string, path: string, wanted: string, name: string, size: number, lastModified: number,
- *   sent: number, expires: number}} Unfinished path: the name it got; wanted: the one it was to have; expires: in ms
+ * @typedef {{url: string|null, path: string, wanted: string, name: string, size: number, lastModified: number,
+ *   sent: number, expires: number}} Unfinished url: null where it had not begun; path: the name it got;
+ *   wanted: the one it was to have; expires: in ms
  */
 
 export class Memory {

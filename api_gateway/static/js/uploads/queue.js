@@ -11,6 +11,8 @@ import { Upload } from "./upload.js";
 const CAPACITY = 6;
 const LARGE_COST = 2;
 const DAY_MS = 86_400_000;
+// Browsers keep five million letters for a page in all.
+const MOST_WAITING = 2000;
 
 export class Queue {
   /** @type {Upload[]} in the order given */
@@ -72,9 +74,14 @@ export class Queue {
     this.#events.onChange();
   }
 
-  /** Write down how far everything is: the page is left. */
+  /** Write down how far everything is, and what is still to come: the page is left. */
   remember() {
-    for (const upload of this.uploads) if (upload.url !== null) this.#remember(upload);
+    const left = this.uploads.filter(({ file, state }) => file !== null && state !== "failed");
+    const isBegun = ({ url, size }) => url !== null && size >= SMALL_FILE_BYTES;
+    for (const upload of this.uploads) if (isBegun(upload)) this.#remember(upload);
+    for (const upload of left.filter((one) => !isBegun(one)).slice(0, MOST_WAITING)) {
+      this.#keep({ ...upload, url: null, sent: 0, expires: Date.now() + DAY_MS });
+    }
   }
 
   /**
@@ -89,9 +96,12 @@ export class Queue {
     this.#requeue(upload);
   }
 
-  #remember({ print, url, path, wanted, size, sent, expires, file }) {
+  #remember(upload) {
     // A small one is sent again sooner than its place is found.
-    if (size < SMALL_FILE_BYTES) return;
+    if (upload.size >= SMALL_FILE_BYTES) this.#keep(upload);
+  }
+
+  #keep({ print, url, path, wanted, size, sent, expires, file }) {
     const { name, lastModified } = file;
     this.#memory.keep(print, { url, path, wanted, name, size, lastModified, sent, expires });
   }
