@@ -13,6 +13,11 @@ _RUN = "() => axe.run(document, {iframes: false, resultTypes: ['violations', 'in
 
 PHONE: ViewportSize = {"width": 360, "height": 740}
 
+# What makes a page wider than the window; nothing where it is not.
+_SIDEWAYS = """() => document.documentElement.scrollWidth <= innerWidth ? [] :
+  [...document.querySelectorAll("body *")].filter((one) => one.getBoundingClientRect().right > innerWidth)
+    .map((one) => one.outerHTML.slice(0, 100))"""
+
 
 def assert_accessible(page: Page) -> None:
     """As it stands now, in both schemes and both widths; left light and wide."""
@@ -23,7 +28,8 @@ def assert_accessible(page: Page) -> None:
         assert violations(page) == [], scheme
     page.set_viewport_size(PHONE)
     assert violations(page) == [], "narrow"
-    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], "it scrolls sideways"
+    sticking_out = page.evaluate(_SIDEWAYS)
+    assert sticking_out == [], f"it scrolls sideways: {sticking_out}"
     page.set_viewport_size(wide)
 
 

@@ -1,4 +1,4 @@
-"""Where a page's uploads come from in tests: files on this machine, chosen or dropped, over a line of any speed."""
+"""Where a page's uploads come from in tests: files on this machine, chosen or dropped."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 
 from playwright.sync_api import Page
 
-_UNLIMITED = -1
 _COPY = 1
 
 
@@ -25,26 +24,6 @@ def drop(page: Page, *paths: Path) -> None:
     for event in ("dragEnter", "dragOver", "drop"):
         devtools.send("Input.dispatchDragEvent", {"type": event, "x": 300, "y": 300, "data": dragged})
     devtools.detach()
-
-
-class Line:
-    """The page's connection to the gateway."""
-
-    def __init__(self, page: Page) -> None:
-        self._devtools = page.context.new_cdp_session(page)
-
-    def limit(self, bytes_per_second: int) -> None:
-        """Of what is sent; what is received stays as it is."""
-        self._devtools.send("Network.enable")
-        self._emulate(bytes_per_second)
-
-    def free(self) -> None:
-        self._emulate(_UNLIMITED)
-
-    def _emulate(self, upload_bytes_per_second: int) -> None:
-        conditions = {"offline": False, "latency": 0, "downloadThroughput": _UNLIMITED}
-        limits = {**conditions, "uploadThroughput": upload_bytes_per_second}
-        self._devtools.send("Network.emulateNetworkConditions", limits)
 
 
 def sent_from(page: Page) -> Sequence[int]:

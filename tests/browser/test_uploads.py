@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from benchmarks.chromium import Line
 from tests.browser.axe import assert_accessible
 from tests.browser.conftest import OpenPage, wait_for_script
 from tests.browser.manager import Manager, address_of
-from tests.browser.sources import Line, choose, drop, sent_from
+from tests.browser.sources import choose, drop, sent_from
 from tests.browser.watch import Watch
 from tests.support.client import GatewayClient, assert_same_bytes, some_bytes
 from tests.support.cluster import KIB, MIB, TestCluster
