@@ -31,6 +31,7 @@ _IN_FOLDER = f"/?prefix={FOLDER.replace(' ', '+')}"
 
 def _list(page: Page, _: Stage) -> None:
     page.goto(_IN_FOLDER)
+    page.wait_for_load_state("networkidle")
     page.get_by_role("checkbox", name="Select budget.xlsx").check()
     page.get_by_role("checkbox", name="Select packing list.md").check()
 
@@ -72,7 +73,7 @@ def _cluster(page: Page, stage: Stage) -> None:
     stage.kill("worker_4")
     expect(page.locator("#numbers [data-cell=owed]")).not_to_have_text("0 replicas", timeout=_READY_MS)
     # So that the charts have something to show.
-    expect(page.locator("[data-chart=rate] .times")).to_contain_text("12 s", timeout=_READY_MS)
+    page.wait_for_timeout(8000)
 
 
 # Each with what the browser is told of itself. The cluster stands last: it breaks something.
