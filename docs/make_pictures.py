@@ -22,7 +22,8 @@ from benchmarks.chromium import Line, NoChromium, running_chromium
 from benchmarks.stage import FOLDER, MIB, PICTURE, Stage, lit_stage
 
 _PICTURES = Path(__file__).parent / "pictures"
-_WIDE, _TALL, _PHONE = {"width": 1200, "height": 760}, {"width": 1200, "height": 1080}, {"width": 390, "height": 780}
+_WIDE, _PHONE = {"width": 1200, "height": 760}, {"width": 390, "height": 780}
+_LOW, _TALL = {"width": 1200, "height": 480}, {"width": 1200, "height": 1220}
 _PARTLY = re.compile(r"^[2-9]\d %")
 _COLOURS = 224
 _READY_MS = 60_000
@@ -83,7 +84,7 @@ _SHOTS: dict[str, tuple[Callable[[Page, Stage], None], dict[str, Any]]] = {
     "phone": (_folder, {"viewport": _PHONE, "color_scheme": "dark"}),
     "details": (_details, {}),
     "uploads": (_uploads, {}),
-    "trash": (_trash, {}),
+    "trash": (_trash, {"viewport": _LOW}),
     "cluster": (_cluster, {"viewport": _TALL}),
 }
 
