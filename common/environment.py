@@ -12,8 +12,9 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 SETTING_PREFIXES = ("DFS_", "MONGO_")
-# Of the command line: its own settings, and where a user's configuration lies.
-CLIENT_VARIABLES = ("DFS_URL", "DFS_KEY", "DFS_CA", "HOME", "XDG_CONFIG_HOME", "APPDATA")
+# Of the command line: its own settings, and where a user's configuration and state lie.
+_CLIENT_FOLDERS = ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "APPDATA", "LOCALAPPDATA")
+CLIENT_VARIABLES = ("DFS_URL", "DFS_KEY", "DFS_CA", *_CLIENT_FOLDERS)
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 

@@ -162,7 +162,7 @@ class Resumables:
             request.preconditions.if_none_match,
         )
         changed = replace(
-            resumable, length=request.size, tail_attempt=0, loose=resumable.loose + upload.unrecorded, sealed=sealed
+            resumable, length=request.size, tail_attempt=0, loose=resumable.loose + whole.unrecorded, sealed=sealed
         )
         target = choose_target(self._store, upload.upload_id, resumable.path)
         return replace(whole, state=model.SEALED, resumable=changed, target=target)

@@ -36,6 +36,10 @@ SCHEMAS = {
             "is_partial": FLAG,
             "expires_in_seconds": NUMBER,
             "file_id": {**TEXT, "description": "Of the file that it has become, else empty."},
+            "file": {
+                **nullable({"$ref": "#/components/schemas/File"}),
+                "description": "That file with these bytes; null where they are gone, or the file was moved.",
+            },
         },
         text="A resumable upload as it stands.",
     )

@@ -35,12 +35,15 @@ from common.errors import (
     UploadGone,
     UploadSealed,
     UploadUnknown,
+    VersionUnknown,
 )
 from common.master_client import MasterClient
 from common.records import Checksum, FileInfo, is_version_id
 from common.resumables import COMMITTED, RESUMABLE, SEALED, NewResumable, ResumableInfo, ResumedUpload
 
 COPY_WAIT_SECONDS = 30.0
+# How often a file may have been replaced since and still be found as it was: each is a call.
+MAX_REPLACED = 8
 
 
 class ResumableService:
@@ -118,6 +121,23 @@ class ResumableService:
         if info.state == RESUMABLE and info.offset == info.length and not info.is_partial:
             return self.append(upload_id, Addition(info.offset), _Nothing(), 0)
         return info
+
+    def file_of(self, info: ResumableInfo) -> FileInfo | None:
+        """The file that a committed upload has become, with its bytes as the content, also if it has others by now.
+
+        None while it is no file, and where the file has been moved or replaced again and again since.
+        """
+        if info.state != COMMITTED:
+            return None
+        try:
+            file = self._masters.find_file(info.file_id).file
+            older = [old["version"] for old in file.old_versions[:MAX_REPLACED]]
+            while file.version_id != info.upload_id and older:
+                file = self._masters.find_file(info.file_id, version=older.pop(0)).file
+        except (FileUnknown, VersionUnknown):
+            return None
+        # Whoever may write to one path is not told of another.
+        return file if (file.version_id, file.path) == (info.upload_id, info.path) else None
 
     def append(
         self, upload_id: str, addition: Addition, source: ByteSource, expected_bytes: int | None

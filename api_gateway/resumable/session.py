@@ -1,10 +1,10 @@
 """One request's bytes on their way into a resumable upload: the tail read back, chunks filled, stored and recorded.
 
 Each chunk is recorded as soon as it is stored, and what is left when the body ends or breaks off is stored as the
-upload's new tail; so what is lost when this process dies is the chunk that was being filled and the one on its way.
+upload's new tail; so what is lost when this process dies is the chunk that was being filled and those on their way.
 Where the client sent a checksum, nothing is recorded before the checksum is known to be right.
 
-Memory: one buffer being filled and one on its way to the workers.
+Memory: one buffer being filled and WINDOW on their way to the workers.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from common.errors import ChunkUnavailable, IncompleteBody, InternalError, TooLa
 from common.records import Placement, StoredChunk, chunk_id
 from common.resumables import ResumedUpload
 
+# How many chunks are on their way at once. All of them are sent again after a crash, so fewer than for other uploads.
+WINDOW = 2
 # How many chunks are placed ahead: what is placed and not sent must be looked for on the workers later.
 PLACE_AHEAD = 4
 RECORD_AT_ONCE = 64
@@ -77,7 +79,7 @@ class Session:
         # How many bytes have come, and whether all of them count.
         self.offset = resumed.info.offset
         self.is_recorded = False
-        self._pending: ChunkUnderWay | None = None
+        self._pending: deque[ChunkUnderWay] = deque()
         self._stored: list[StoredWrite] = []
         self._note = ChunkNote(
             resumed.info.path,
@@ -95,10 +97,10 @@ class Session:
     def __exit__(self, *_: object) -> None:
         """Let go of everything; what is not recorded by now never counts."""
         self._uploads.ended.add()
-        pending, self._pending = self._pending, None
-        if pending is not None:
+        for pending in self._pending:
             pending.write.cancel()
             pending.release(self._uploads.buffers)
+        self._pending.clear()
         if self._buffer is not None:
             self._uploads.buffers.release(self._buffer)
             self._buffer = None
@@ -117,7 +119,7 @@ class Session:
                 self._uploads.admission.check_size(self.offset)
                 if self._expected is not None:
                     require_checkable(self.offset - begin)
-                if self._pending is not None and self._pending.write.is_over:
+                if self._pending and self._pending[0].write.is_over:
                     self._reap()
         except IncompleteBody:
             if self._expected is None:
@@ -148,7 +150,8 @@ class Session:
         is_empty = is_end and not self.offset
         if is_empty or (self._buffer is not None and (is_end or self._filled > self._old_bytes)):
             self._send(self._buffer, is_end=is_end)
-        self._reap(is_last=True)
+        while self._pending:
+            self._reap(is_last=True)
         if self._hash is not None:
             self._hash.finish()
         if self._expected is not None and self._checked is not None:
@@ -188,16 +191,17 @@ class Session:
         self._downloads.read_chunk(as_file(self._resumed.info), tail, buffer)
 
     def _take_buffer(self) -> bytearray:
-        """A free buffer; rather than wait for other transfers, wait for our own chunk that holds one."""
-        if self._pending is not None:
+        """A free buffer; rather than wait for other transfers, wait for our own chunks that hold one."""
+        while self._pending:
             if (buffer := self._uploads.buffers.try_acquire()) is not None:
                 return buffer
             self._reap()
         return self._uploads.buffers.acquire()
 
     def _send(self, buffer: bytearray | None, *, is_end: bool) -> None:
-        """Once the chunk before it is stored, start to replicate what is in the buffer; None: an empty one."""
-        self._reap()
+        """Once there is room in the window, start to replicate what is in the buffer; None: an empty one."""
+        while len(self._pending) >= WINDOW:
+            self._reap()
         opened, attempt = self._resumed.opened, self._resumed.attempt
         placement = self._next_placement()
         view = memoryview(b"" if buffer is None else buffer)[: self._filled]
@@ -207,7 +211,7 @@ class Session:
         write = self._uploads.replicator.start(
             placement, name, view, checksum, opened.replication_factor, opened.write_quorum, self._write_note(is_end)
         )
-        self._pending = ChunkUnderWay(self._index, buffer, self._filled, checksum, write, hashed, attempt)
+        self._pending.append(ChunkUnderWay(self._index, buffer, self._filled, checksum, write, hashed, attempt))
         self._buffer = None
         self._index += 1
         self._filled = self._old_bytes = 0
@@ -222,16 +226,15 @@ class Session:
         return self._placements.popleft()
 
     def _reap(self, *, is_last: bool = False) -> None:
-        """Wait for the chunk under way, and record it, unless it is to count only with what is still to come.
+        """Wait for the oldest chunk under way, and record it, unless it is to count only with what is still to come.
 
-        is_last: none follows it in this request.
+        is_last: none follows in this request that is not under way already.
         """
-        pending, self._pending = self._pending, None
-        if pending is None:
-            return
+        pending = self._pending[0]
         try:
             pending.write.wait(may_linger=not self._uploads.buffers.is_scarce)
         finally:
+            self._pending.popleft()
             pending.release(self._uploads.buffers)
         self._stored.append(pending.stored())
         if self._expected is None and pending.size_bytes == self._chunk_size and not self._ends_file(pending):

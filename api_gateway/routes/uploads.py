@@ -23,6 +23,7 @@ from common.calls import Answer, Call, json_answer
 from common.clock import Clock
 from common.edge import Edge, Explain
 from common.errors import DFSError, MethodNotAllowed, TusVersionUnsupported
+from common.records import FileInfo
 from common.resumables import COMMITTED, ResumableInfo
 
 Headers = list[tuple[str, str]]
@@ -50,13 +51,14 @@ def add_upload_routes(edge: Edge, resumables: ResumableService, clock: Clock, ma
 
     @edge.route("GET", "/uploads/<upload_id>")
     def look_at_upload(call: Call, upload_id: str) -> Answer:
-        """HEAD is the protocol's own; GET says the same as JSON, for people and scripts."""
+        """HEAD is the protocol's own; GET says the same as JSON, and which file it has become: for scripts."""
         if call.method == "HEAD":
             require_version(call.headers)
         permit_upload(call, upload_id)
         info = resumables.look(upload_id)
         call.subjects += (info.path,)
-        return json_answer(_described(info), 200, [*_state(info, clock), ("Cache-Control", "no-store")])
+        file = resumables.file_of(info) if call.method == "GET" else None
+        return json_answer(_described(info, file), 200, [*_state(info, clock), ("Cache-Control", "no-store")])
 
     @edge.route("PATCH", "/uploads/<upload_id>")
     def append_to_upload(call: Call, upload_id: str) -> Answer:
@@ -155,7 +157,7 @@ def _state(info: ResumableInfo, clock: Clock) -> Headers:
     ]
 
 
-def _described(info: ResumableInfo) -> dict[str, object]:
+def _described(info: ResumableInfo, file: FileInfo | None) -> dict[str, object]:
     return {
         "upload_id": info.upload_id,
         "state": info.state,
@@ -166,6 +168,7 @@ def _described(info: ResumableInfo) -> dict[str, object]:
         "is_partial": info.is_partial,
         "expires_in_seconds": info.expires_in_seconds,
         "file_id": info.file_id,
+        "file": file.to_json() if file is not None else None,
     }
 
 

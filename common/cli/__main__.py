@@ -13,6 +13,7 @@ from common.cli.context import Context
 from common.cli.credentials import find_access
 from common.cli.failures import FAILED, INTERRUPTED, OUTPUT_CLOSED, Failure, local_failure
 from common.cli.gateway import Gateway
+from common.cli.unfinished import uploads_folder
 from common.clock import Clock, SystemClock
 from common.environment import client_environment
 
@@ -32,7 +33,7 @@ def main(
     console = Console(out, err, clock, is_json=options.json, is_quiet=options.quiet)
     try:
         gateway = Gateway(find_access(options.url, options.key, options.ca, environment), clock)
-        context = Context(gateway, console, clock, answers, binary_in, binary_out)
+        context = Context(gateway, console, clock, answers, binary_in, binary_out, uploads_folder(environment))
         try:
             status: int = options.run(context, options)
             console.flush()

@@ -71,7 +71,11 @@ def _shared_options() -> ArgumentParser:
 
 
 def _add_transfers(add: Callable[..., ArgumentParser]) -> None:
-    one = add("put", put.put, "store local files; PATH is the new path, or with / at its end the folder")
+    one = add(
+        "put",
+        put.put,
+        "store local files; PATH is the new path, or with / at its end the folder",
+    )
     one.add_argument("sources", nargs="+", metavar="LOCAL", help="a file, several, a folder with -r, or - for input")
     one.add_argument("target", metavar="PATH")
     one.add_argument("-r", "--recursive", action="store_true", help="store what is below LOCAL below PATH")
@@ -81,6 +85,7 @@ def _add_transfers(add: Callable[..., ArgumentParser]) -> None:
     one.add_argument("--consistency", choices=("one", "quorum", "all"), help="how many on disk before the answer")
     one.add_argument("--content-type", metavar="TYPE", help="else it is guessed from the name")
     one.add_argument("--parallel", type=_parallel, default=4, metavar="N", help="files at once (default: 4)")
+    one.add_argument("--piece-mib", type=_positive, default=32, metavar="N", help="MiB in one request (default: 32)")
 
     one = add("get", get.get, "fetch a file; an interrupted fetch goes on where it was")
     one.add_argument("source", metavar="PATH")

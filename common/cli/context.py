@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from common.cli.console import Console
@@ -14,7 +15,10 @@ from common.clock import Clock
 
 @dataclass
 class Context:
-    """The gateway, the streams, the clock; `stop` is set when threads are to end their work."""
+    """The gateway, the streams, the clock; `stop` is set when threads are to end their work.
+
+    uploads_folder: where interrupted uploads are noted; None: nowhere.
+    """
 
     gateway: Gateway
     console: Console
@@ -22,6 +26,7 @@ class Context:
     answers: TextIO
     input: BinaryIO
     output: BinaryIO
+    uploads_folder: Path | None = None
     stop: threading.Event = field(default_factory=threading.Event)
 
     def check(self) -> None:

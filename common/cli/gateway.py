@@ -60,7 +60,7 @@ class Gateway:
     """One gateway; safe for any number of threads."""
 
     def __init__(self, access: Access, clock: Clock) -> None:
-        self._url = access.url.rstrip("/")
+        self.url = access.url.rstrip("/")
         self.clock = clock
         self._session = requests.Session()
         self._session.trust_env = False
@@ -97,9 +97,20 @@ class Gateway:
             try:
                 return answer.json() if answer.status_code != 204 else {}
             except requests.exceptions.JSONDecodeError:
-                raise Failure(f"{self._url} answered with something that is no JSON; is it the gateway?") from None
+                raise Failure(f"{self.url} answered with something that is no JSON; is it the gateway?") from None
             except requests.RequestException as error:
                 raise self._unreachable(error) from None
+
+    def tell(self, method: str, target: str, headers: Mapping[str, str], body: Any = None) -> Mapping[str, str]:
+        """The same, for an answer that says everything in its header fields; returns those."""
+        with self.open(method, target, headers=headers, body=body) as answer:
+            try:
+                # To its end, so that the connection serves the next request.
+                for _ in answer.iter_content(_PIECE_BYTES):
+                    pass
+            except requests.RequestException as error:
+                raise self._unreachable(error) from None
+            return answer.headers
 
     def open(
         self,
@@ -115,7 +126,7 @@ class Gateway:
         try:
             answer = self._session.request(
                 method,
-                self._url + target,
+                self.url + target,
                 params=query,
                 headers=dict(headers or {}),
                 json=value,
@@ -152,10 +163,10 @@ class Gateway:
 
     def _unreachable(self, error: requests.RequestException) -> Failure:
         if isinstance(error, requests.exceptions.SSLError):
-            return Untrusted(f"the certificate of {self._url} cannot be trusted ({_reason(error)}); see --ca")
+            return Untrusted(f"the certificate of {self.url} cannot be trusted ({_reason(error)}); see --ca")
         if isinstance(error, (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)):
-            return Unreachable(f"{self._url} does not answer, or broke off: {_reason(error)}")
-        return Failure(f"{self._url} cannot be asked: {_reason(error)}")
+            return Unreachable(f"{self.url} does not answer, or broke off: {_reason(error)}")
+        return Failure(f"{self.url} cannot be asked: {_reason(error)}")
 
 
 class _Connection(HTTPConnection):

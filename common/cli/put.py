@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import stat
@@ -9,20 +10,25 @@ from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from common.cli.console import count_text, shown, size_text
 from common.cli.context import Context
 from common.cli.failures import CONFLICT, OK, Failure, Refused, UsageFailure, local_failure
 from common.cli.fetching import is_same
 from common.cli.gateway import LONG, fs
+from common.cli.local_bytes import BLOCK_BYTES, LocalBytes, read_block
 from common.cli.local_names import PART_SUFFIX, STATE_SUFFIX, relative_path
 from common.cli.parallel import Tally, run_all
+from common.cli.part_file import MIB
 from common.cli.progress import Progress
 from common.cli.remote import ROOT, RemoteFile, find_file, wanted_folder, wanted_path
+from common.cli.resumable import NoUploads, ResumableUpload
+from common.cli.unfinished import Subject, Unfinished, forget_oldest
 
 STANDARD_INPUT = "-"
-_BLOCK_BYTES = 256 * 1024
+# Of as many bytes as a chunk: what is no longer is sent in one request, and again where that breaks off.
+SMALL_BYTES = 4 * MIB
 _ALGORITHM = "sha256"
 
 
@@ -32,35 +38,6 @@ class _Upload:
 
     source: Path | None
     path: str
-
-
-class _Body:
-    """The bytes of a local file as they are sent; each pass begins anew and makes the checksum."""
-
-    def __init__(self, context: Context, source: BinaryIO, size: int, progress: Progress) -> None:
-        self._context = context
-        self._source = source
-        self._size = size
-        self._progress = progress
-        self.sent_bytes = 0
-        self.hash = hashlib.sha256()
-
-    def __len__(self) -> int:
-        return self._size
-
-    def __iter__(self) -> Iterator[bytes]:
-        self._source.seek(0)
-        self._progress.add(-self.sent_bytes)
-        self.sent_bytes, self.hash = 0, hashlib.sha256()
-        while self.sent_bytes < self._size:
-            block = _read(self._source, min(_BLOCK_BYTES, self._size - self.sent_bytes))
-            if not block:
-                raise Failure("the local file became shorter while it was read")
-            self._context.check()
-            yield block
-            self.hash.update(block)
-            self.sent_bytes += len(block)
-            self._progress.add(len(block))
 
 
 class _Stream:
@@ -73,7 +50,7 @@ class _Stream:
         self.hash = hashlib.sha256()
 
     def __iter__(self) -> Iterator[bytes]:
-        while block := _read(self._context.input, _BLOCK_BYTES):
+        while block := read_block(self._context.input, BLOCK_BYTES):
             self._context.check()
             self.hash.update(block)
             self.sent_bytes += len(block)
@@ -87,15 +64,20 @@ class Putter:
     def __init__(self, context: Context, options: Namespace) -> None:
         self._context = context
         self._skips_same: bool = options.skip_same
-        self._headers: dict[str, str] = {}
-        if options.if_absent:
-            self._headers["If-None-Match"] = "*"
+        self._piece_bytes: int = options.piece_mib * MIB
+        self._redundancy: dict[str, str] = {}
         if options.replication is not None:
-            self._headers["X-DFS-Replication"] = str(options.replication)
+            self._redundancy["X-DFS-Replication"] = str(options.replication)
         if options.consistency is not None:
-            self._headers["X-DFS-Consistency"] = options.consistency
+            self._redundancy["X-DFS-Consistency"] = options.consistency
+        # The same for one request and for several.
+        self._headers, self._metadata = dict(self._redundancy), {}
+        if options.if_absent:
+            self._headers["If-None-Match"] = self._metadata["if_none_match"] = "*"
         if options.content_type is not None:
-            self._headers["Content-Type"] = options.content_type
+            self._headers["Content-Type"] = self._metadata["filetype"] = options.content_type
+        if context.uploads_folder is not None:
+            forget_oldest(context.uploads_folder)
 
     def put(self, upload: _Upload, progress: Progress) -> None:
         """Store one local file. Raises Failure."""
@@ -112,8 +94,8 @@ class Putter:
                     progress.add(found.st_size, is_moved=False)
                     self._tell(upload, same, "unchanged")
                     return
-                body = _Body(self._context, source, found.st_size, progress)
-                stored = self._put_body(upload.source, upload.path, body)
+                content = LocalBytes(self._context, source, found.st_size, progress)
+                stored = self._put_content(upload.source, upload.path, content, found.st_mtime_ns)
                 after = os.fstat(source.fileno())
         except OSError as error:
             raise local_failure(error) from None
@@ -136,24 +118,42 @@ class Putter:
         else:
             self._tell(upload, self._send(upload.path, b""), "stored")
 
-    def _put_body(self, source: Path, path: str, body: _Body) -> dict[str, Any]:
+    def _put_content(self, source: Path, path: str, content: LocalBytes, mtime_ns: int) -> dict[str, Any]:
+        stored = None
+        if content.size > SMALL_BYTES:
+            with contextlib.suppress(NoUploads):
+                stored = self._put_resumably(source, path, content, mtime_ns)
+        if stored is None:
+            stored = self._put_at_once(source, path, content)
+        _compare(stored, content.size, content.hexdigest())
+        return stored
+
+    def _put_resumably(self, source: Path, path: str, content: LocalBytes, mtime_ns: int) -> dict[str, Any]:
+        """In many requests, going on where an earlier run was interrupted."""
+        asked = {**self._redundancy, **self._metadata}
+        local = str(source.resolve())
+        subject = Subject(self._context.gateway.url, path, local, content.size, mtime_ns, asked)
+        with Unfinished(self._context.uploads_folder, subject) as unfinished:
+            upload = ResumableUpload(self._context, content, path, self._piece_bytes)
+            return upload.store(unfinished, self._metadata, self._redundancy)
+
+    def _put_at_once(self, source: Path, path: str, content: LocalBytes) -> dict[str, Any]:
+        """In one request."""
         tries = 0
 
         def attempt() -> dict[str, Any]:
             nonlocal tries
             tries += 1
-            return self._send(path, body if len(body) else b"")
+            return self._send(path, content.part(0, content.size) if content.size else b"")
 
         try:
-            stored = self._context.gateway.patiently(LONG, attempt)
+            return self._context.gateway.patiently(LONG, attempt)
         except Refused as refused:
             # An answer that was lost leaves open whether the write happened: then it is our own file that is there.
             same = self._stored_same(source, path) if tries > 1 and refused.exit_status == CONFLICT else None
             if same is None:
                 raise
             return same
-        _compare(stored, len(body), body.hash.hexdigest())
-        return stored
 
     def _send(self, path: str, body: Any) -> dict[str, Any]:
         stored = self._context.gateway.send("PUT", fs(path), headers=self._headers, body=body)
@@ -193,7 +193,9 @@ def put(context: Context, options: Namespace) -> int:
             putter.put_stream(path, progress)
         return OK
     sources = [Path(source) for source in options.sources]
-    context.console.how_to_go_on = "nothing is stored of a file under way; --skip-same passes over what is stored"
+    context.console.how_to_go_on = (
+        "give the same command again to go on; with --skip-same it passes over what is stored"
+    )
     if len(sources) == 1 and not sources[0].is_dir():
         upload = _Upload(sources[0], _target_of(sources[0], options.target))
         with context.console.progress(_size_of(sources[0])) as progress:
@@ -269,14 +271,6 @@ def _target_of(source: Path, target: str) -> str:
 def _size_of(source: Path) -> int:
     try:
         return source.stat().st_size
-    except OSError as error:
-        raise local_failure(error) from None
-
-
-def _read(source: BinaryIO, size: int) -> bytes:
-    """Read, with an error that cannot be taken for one of the network, whose errors are of the same kind."""
-    try:
-        return source.read(size)
     except OSError as error:
         raise local_failure(error) from None
 

@@ -27,6 +27,13 @@ from master_node.store.base import Holding, IdTaken, KeyTaken, Owed, Pending, Re
 from master_node.store.group_commit import GroupCommit, Operation
 from master_node.store.sqlite_rows import (
     CHUNK_COLUMNS,
+    INSERT_CHUNK,
+    INSERT_FILE,
+    INSERT_KEY,
+    INSERT_LEASE,
+    INSERT_QUOTA,
+    INSERT_UPLOAD,
+    PUT_JOB,
     SELECT_WORKERS,
     chunk_from_row,
     chunk_key,
@@ -71,7 +78,7 @@ class SqliteStore:
 
         def insert(connection: sqlite3.Connection) -> None:
             try:
-                connection.execute("INSERT INTO files VALUES (?, ?, ?, ?, ?, ?)", row)
+                connection.execute(INSERT_FILE, row)
             except sqlite3.IntegrityError:
                 if connection.execute("SELECT 1 FROM files WHERE file_id = ?", (file.file_id,)).fetchone() is not None:
                     raise IdTaken(file.file_id) from None
@@ -119,8 +126,7 @@ class SqliteStore:
     # --- chunks ---
 
     def insert_chunks(self, chunks: Sequence[Chunk]) -> None:
-        statement = "INSERT OR IGNORE INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-        self._change_many(statement, [chunk_row(chunk) for chunk in chunks], is_relaxed=True)
+        self._change_many(INSERT_CHUNK, [chunk_row(chunk) for chunk in chunks], is_relaxed=True)
 
     def replace_chunks(self, chunks: Sequence[Chunk]) -> list[bool]:
         statement = (
@@ -197,7 +203,7 @@ class SqliteStore:
 
     def insert_upload(self, upload: Upload) -> None:
         try:
-            self._change_one("INSERT INTO uploads VALUES (?, ?, ?, ?, ?)", upload_row(upload), is_relaxed=True)
+            self._change_one(INSERT_UPLOAD, upload_row(upload), is_relaxed=True)
         except sqlite3.IntegrityError:
             raise IdTaken(upload.upload_id) from None
 
@@ -267,7 +273,7 @@ class SqliteStore:
 
     def put_jobs(self, jobs: Sequence[JobRecord]) -> None:
         rows = [(job.name, encode(dict(job.status))) for job in jobs]
-        self._change_many("INSERT OR REPLACE INTO jobs VALUES (?, ?)", rows, is_relaxed=True)
+        self._change_many(PUT_JOB, rows, is_relaxed=True)
 
     def list_jobs(self) -> list[JobRecord]:
         rows = self._rows("SELECT name, status FROM jobs ORDER BY name")
@@ -277,7 +283,7 @@ class SqliteStore:
 
     def insert_quota(self, quota: Quota) -> None:
         row = (quota.prefix, quota.revision, encode(quota_to_document(quota)))
-        if not self._change_one("INSERT OR IGNORE INTO quotas VALUES (?, ?, ?)", row):
+        if not self._change_one(INSERT_QUOTA, row):
             raise IdTaken(quota.prefix)
 
     def replace_quota(self, quota: Quota) -> bool:
@@ -299,7 +305,7 @@ class SqliteStore:
     # --- keys ---
 
     def put_key(self, key: KeyRecord) -> None:
-        self._change_one("INSERT OR IGNORE INTO keys VALUES (?, ?, ?)", key_row(key))
+        self._change_one(INSERT_KEY, key_row(key))
         found = self.find_key(key.key_id)
         if found is None or found.digest != key.digest:
             raise IdTaken(key.key_id)
@@ -329,7 +335,7 @@ class SqliteStore:
     def swap_lease(self, expected: Lease | None, lease: Lease) -> bool:
         values = (lease.epoch, lease.renewals, encode(asdict(lease)))
         if expected is None:
-            return self._change_one("INSERT OR IGNORE INTO lease VALUES ('leader', ?, ?, ?)", values)
+            return self._change_one(INSERT_LEASE, values)
         statement = (
             "UPDATE lease SET epoch = ?, renewals = ?, body = ? WHERE name = 'leader' AND epoch = ? AND renewals = ?"
         )

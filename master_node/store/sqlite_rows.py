@@ -18,6 +18,17 @@ SELECT_WORKERS = (
     "SELECT worker_id, heartbeat_count, heartbeat, is_draining, left_at, inventory_wanted, inventory_done FROM workers"
 )
 CHUNK_COLUMNS = "version_id, chunk_index, size_bytes, checksum, replicas, owed, doubtful, revision, attempt"
+# Every insert names its columns: a later release may have added one, with a default, while masters of this one run.
+INSERT_FILE = "INSERT INTO files (file_id, key, revision, due_at, pending_bytes, body) VALUES (?, ?, ?, ?, ?, ?)"
+INSERT_CHUNK = (
+    "INSERT OR IGNORE INTO chunks (version_id, chunk_index, revision, size_bytes, checksum, replicas, copies, owed,"
+    " doubtful, attempt) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+INSERT_UPLOAD = "INSERT INTO uploads (upload_id, revision, state, last_activity_at, body) VALUES (?, ?, ?, ?, ?)"
+INSERT_KEY = "INSERT OR IGNORE INTO keys (key_id, revoked_at, body) VALUES (?, ?, ?)"
+INSERT_QUOTA = "INSERT OR IGNORE INTO quotas (prefix, revision, body) VALUES (?, ?, ?)"
+INSERT_LEASE = "INSERT OR IGNORE INTO lease (name, epoch, renewals, body) VALUES ('leader', ?, ?, ?)"
+PUT_JOB = "INSERT INTO jobs (name, status) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET status = excluded.status"
 
 
 def file_row(file: File) -> Row:

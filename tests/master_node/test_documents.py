@@ -32,7 +32,9 @@ def test_a_file_keeps_every_field(file: File) -> None:
 @pytest.mark.parametrize("upload", UPLOADS, ids=["new", "with a target"])
 def test_an_upload_keeps_every_field(upload: Upload) -> None:
     written = json.dumps(documents.upload_to_document(upload))
-    assert written == json.dumps(asdict(upload))
+    # Left out where there is nothing to say, for most uploads are not resumable.
+    fields = {name: value for name, value in asdict(upload).items() if name != "resumable" or value is not None}
+    assert written == json.dumps(fields)
     assert documents.upload_from_document(json.loads(written)) == upload
 
 

@@ -14,7 +14,7 @@ from common.records import Checksum, StoredChunk, chunk_id
 from common.resumables import NewResumable
 from common.settings import MasterSettings
 from master_node import model
-from master_node.attempts import MANY_LOOSE
+from master_node.attempts import MANY_LOOSE, Loose
 from master_node.commit import CommitRequest
 from master_node.loose import KEPT_RANGES
 from master_node.store.sqlite import SqliteStore
@@ -55,7 +55,7 @@ class Client:
 
     def send(self, index: int, attempt: int, size_bytes: int = CHUNK_SIZE) -> StoredChunk:
         one = chunk_id(self.upload_id, index, attempt)
-        checksum = self._workers.put_one(one, one.encode().ljust(size_bytes, b"."), WORKERS)
+        checksum = self._workers.put_one(one, one.encode().ljust(size_bytes, b".")[:size_bytes], WORKERS)
         return StoredChunk(index, size_bytes, checksum, WORKERS, (), attempt)
 
     def record(self, *chunks: StoredChunk) -> None:
@@ -111,6 +111,21 @@ def test_after_a_commit_only_what_the_file_needs_is_left_and_the_client_can_ask_
     assert master.store.find_upload(client.upload_id) is None
     assert workers.held("worker_1") == wanted
     assert len(master.catalog.find_path("a").file.version_id) == 32
+
+
+def test_the_chunk_of_a_file_without_a_byte_is_no_left_over(
+    master: Master, workers: ServedWorkers, client: Client
+) -> None:
+    for _ in range(2):
+        attempt = master.resumables.resume(client.upload_id, 0, 0, 1, secrets.token_hex(8)).attempt
+        empty = client.send(0, attempt, 0)
+    request = CommitRequest("a", "text/x", 0, 1, Checksum("sha256", "ab" * 32), (empty,))
+    master.resumables.commit(client.upload_id, attempt, request)
+    resumable = upload_of(master, client).resumable
+    assert resumable is not None
+    assert resumable.loose == (Loose(1, 0, 1),)
+    settle(master, 600.0)
+    assert workers.held("worker_1") == client.ids((0, 2))
 
 
 def test_what_a_silent_worker_holds_keeps_the_document_until_it_is_freed(

@@ -16,7 +16,7 @@ from master_node.store.sqlite import SqliteStore
 from tests.support.memory import memory_folder
 from tests.support.resumable_races import World, run_schedule
 
-SCHEDULES = 200
+SCHEDULES = 120
 BATCHES = 2
 # Schedules that go wrong where a late record does not read the upload last, or a tail is not fenced before freeing.
 SEEDS = (276, 721)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,8 @@ from common.api_keys import make_key
 from common.errors import MetadataUnavailable
 from master_node import model
 from master_node.documents import upload_to_document
-from master_node.model import Chunk, Lease
+from master_node.model import Chunk, JobRecord, Lease
+from master_node.quotas.model import Quota
 from master_node.store.base import Holding, KeyTaken, Owed, Pending
 from master_node.store.sqlite import SqliteStore
 from master_node.store.sqlite_rows import file_row
@@ -180,6 +181,49 @@ def test_a_database_that_knew_no_attempts_takes_chunks_that_have_one(tmp_path: P
         assert store.find_chunks([CHUNKS[2].chunk_id, later.chunk_id]) == [later]
         assert store.find_held("worker_5", Holding.REPLICA, "", 10) == [later, CHUNKS[3]]
     assert _layout(path) == _layout(other)
+
+
+def test_a_master_goes_on_after_a_later_release_has_added_columns(tmp_path: Path) -> None:
+    """Of a rolling update, where the new release's first master changes the database under those of the old one."""
+    path = tmp_path / "m.sqlite3"
+    # Rows of `holdings` are made by triggers, which a release that changes the table brings with it.
+    tables = ("files", "chunks", "uploads", "workers", "jobs", "quotas", "keys", "lease")
+    with closing(SqliteStore(path)) as store:
+        store.put_jobs([JobRecord("repair", {"run": 1})])
+        with closing(sqlite3.connect(path)) as later:
+            for table in tables:
+                later.execute(f"ALTER TABLE {table} ADD COLUMN later TEXT NOT NULL DEFAULT 'default'")
+            later.execute("UPDATE jobs SET later = 'changed'")
+            later.commit()
+            _write_everything(store)
+            rows = {table: later.execute(f"SELECT later FROM {table}").fetchall() for table in tables}
+    assert rows == {table: [("changed" if table == "jobs" else "default",)] for table in tables}
+
+
+def _write_everything(store: SqliteStore) -> None:
+    """Every kind of row made, changed, and read as it was written."""
+    store.insert_file(FILES[0])
+    changed = next_revision(FILES[0])
+    assert store.replace_file(changed)
+    assert store.find_file(changed.file_id) == changed
+    store.insert_chunks(CHUNKS[:1])
+    copied = next_chunk(CHUNKS[0], replicas=("worker_9",))
+    assert store.replace_chunks([copied]) == [True]
+    assert store.find_held("worker_9", Holding.REPLICA, "", 10) == [copied]
+    store.insert_upload(UPLOAD)
+    assert store.replace_upload(replace(UPLOAD, revision=2))
+    assert store.find_upload(UPLOAD.upload_id) == replace(UPLOAD, revision=2)
+    store.record_heartbeat("worker_1", make_heartbeat(1))
+    assert store.record_heartbeat("worker_1", make_heartbeat(1)).heartbeat_count == 2
+    store.put_jobs([JobRecord("repair", {"run": 2})])
+    assert store.list_jobs() == [JobRecord("repair", {"run": 2})]
+    store.insert_quota(Quota("a/", 1, None))
+    assert store.list_quotas() == [Quota("a/", 1, None)]
+    _, key = make_key("k", ("read",), "", NOW)
+    store.put_key(key)
+    assert store.list_keys("", 10) == [key]
+    assert store.swap_lease(None, LEASE)
+    assert store.swap_lease(LEASE, replace(LEASE, renewals=3))
 
 
 def _layout(path: Path) -> list[tuple[object, ...]]:

@@ -28,9 +28,9 @@ class Relay:
         with self.lock:
             return [one for one in self.seen if one.method == method and one.target.startswith(beginning)]
 
-    def ask(self, exchange: Exchange) -> requests.Response:
-        """What the gateway itself answers to this request."""
-        one = exchange.request
+    def ask(self, exchange: Exchange, altered: Seen | None = None) -> requests.Response:
+        """What the gateway itself answers to this request, or to another one that a test makes of it."""
+        one = altered or exchange.request
         kept = {name: value for name, value in one.headers.items() if name.lower() not in ("host", *_NOT_PASSED_ON)}
         return requests.request(
             one.method, self.target + one.target, headers=kept, data=one.body, timeout=60, allow_redirects=False

@@ -30,10 +30,7 @@ ALONE = {"replication_factor": 1, "write_quorum": 1}
 class SmallRing:
     """`client` asks the gateway without a socket. Nodes can be stopped and started."""
 
-    def __init__(
-        self, home: Path, gateway: Mapping[str, Any], variables: Mapping[str, str], master: Mapping[str, Any]
-    ) -> None:
-        settings = {"cluster": ALONE, "gateway": gateway, "master": master}
+    def __init__(self, home: Path, settings: Mapping[str, Mapping[str, Any]], variables: Mapping[str, str]) -> None:
         write_home(home, settings=settings, variables=variables, masters=(MASTER,), workers=(WORKER,))
         self.config: Config = load_config(home, {})
         # Logs go by the node's name within a process, which may have several rings.
@@ -97,11 +94,17 @@ class SmallRing:
 
 @contextlib.contextmanager
 def small_ring(
-    home: Path, *, has_operator: bool = True, master: Mapping[str, Any] | None = None, **gateway: Any
+    home: Path,
+    *,
+    has_operator: bool = True,
+    master: Mapping[str, Any] | None = None,
+    cluster: Mapping[str, Any] | None = None,
+    **gateway: Any,
 ) -> Iterator[SmallRing]:
-    """Run it until the block is left. gateway, master: their settings; has_operator: whether OPERATOR_KEY is set."""
+    """Run it until the block is left. has_operator: whether OPERATOR_KEY is set; the others are settings."""
     variables = {"DFS_GATEWAY_API_KEY": OPERATOR_KEY} if has_operator else {}
-    ring = SmallRing(home, gateway, variables, master or {})
+    settings = {"cluster": {**ALONE, **(cluster or {})}, "gateway": gateway, "master": master or {}}
+    ring = SmallRing(home, settings, variables)
     try:
         wait_until(ring.is_complete, "every node is there")
         yield ring

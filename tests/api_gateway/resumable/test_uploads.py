@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from api_gateway.resumable.service import MAX_REPLACED
 from tests.support.client import some_bytes
 from tests.support.ring import WORKER, SmallRing, make_key, small_ring
 from tests.support.tus import MEDIA_TYPE, HeldBody, Tus, encode_metadata
@@ -75,6 +76,29 @@ def test_the_last_answer_names_the_file(tus: Tus) -> None:
     assert answer.headers["X-DFS-Path"] == "named/%C3%A9%20%25.txt"
     file = tus.ask("GET", f"/files/{answer.headers['X-DFS-File-Id']}").json
     assert (file["path"], file["content_type"], file["size"]) == ("named/é %.txt", "text/plain", 2)
+
+
+def test_an_upload_shows_the_file_that_it_has_become_also_when_that_has_other_bytes_by_now(tus: Tus) -> None:
+    """Who may only write has to see what was stored."""
+    url = tus.begin(2, "shown")
+    assert tus.ask("GET", url).json["file"] is None
+    file_id = tus.append(url, 0, b"hi").headers["X-DFS-File-Id"]
+    shown = tus.ask("GET", url).json["file"]
+    assert shown == tus.ask("GET", f"/files/{file_id}").json
+    for number in range(MAX_REPLACED):
+        tus.ask("PUT", "/fs/shown", data=str(number).encode())
+    assert tus.ask("GET", url).json["file"]["checksum"] == shown["checksum"]
+    tus.ask("PUT", "/fs/shown", data=b"once more")
+    assert tus.ask("GET", url).json["file"] is None
+
+
+def test_an_upload_does_not_show_where_its_file_has_been_moved(tus: Tus) -> None:
+    url = tus.begin(2, "moved")
+    file_id = tus.append(url, 0, b"hi").headers["X-DFS-File-Id"]
+    assert tus.ask("PATCH", f"/files/{file_id}", json={"path": "elsewhere"}).status_code == 200
+    assert tus.ask("GET", url).json["file"] is None
+    tus.ask("DELETE", f"/files/{file_id}?permanent=true")
+    assert tus.ask("GET", url).json["file"] is None
 
 
 def test_an_upload_says_what_it_was_begun_with(tus: Tus) -> None:

@@ -156,10 +156,8 @@ def _contents(folder: Path) -> dict[str, bytes | None]:
     return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
 
 
-def test_the_reason_for_a_refusal_is_seen_also_while_a_large_file_is_sent(dfs: CommandLine, tmp_path: Path) -> None:
-    with (tmp_path / "large").open("wb") as large:
-        large.truncate(300 * MIB)
+def test_the_reason_for_a_refusal_is_seen_also_while_much_is_sent(dfs: CommandLine) -> None:
     # The factor is refused before the body is read, and the gateway closes without reading all of it.
-    ran = dfs("put", tmp_path / "large", "put/refused", "--replication", 100)
+    ran = dfs("put", "-", "put/refused", "--replication", 100, stdin=bytes(60 * MIB))
     assert ran.status == 1
     assert "invalid_request" in ran.err
