@@ -26,20 +26,20 @@ _FILM = Path(__file__).parent / "demo.mp4"
 _SIZE: ViewportSize = {"width": 1280, "height": 720}
 _FRAMES_PER_SECOND = 15
 _READY_MS = 60_000
-_UPLOADED = "first ascent.mp4"
+_UPLOADED = "raw footage.tar"
 _KILLED = "worker_2"
 # What the page itself does not show: what is going on, and where the mouse is.
 _OVERLAY = """() => {
   const caption = document.createElement("div");
   caption.id = "film-caption";
   caption.popover = "manual";
-  Object.assign(caption.style, { position: "fixed", inset: "auto auto 24px 50%", translate: "-50% 0", margin: 0,
-    maxWidth: "80%", padding: "12px 22px", border: 0, borderRadius: "10px", background: "rgb(12 18 30 / .92)",
+  Object.assign(caption.style, { position: "fixed", inset: "auto 0 24px 0", margin: "0 auto",
+    width: "fit-content", maxWidth: "85%", padding: "12px 22px", border: 0, borderRadius: "10px", background: "rgb(12 18 30 / .92)",
     color: "#fff", font: "600 22px/1.35 system-ui, sans-serif", textAlign: "center", pointerEvents: "none" });
   const mouse = document.createElement("div");
   mouse.popover = "manual";
   Object.assign(mouse.style, { position: "fixed", inset: "0 auto auto 0", margin: 0, padding: 0, border: 0,
-    width: "22px", height: "22px", background: "#e5484d", opacity: ".75", borderRadius: "50%",
+    width: "22px", height: "22px", background: "#e5484d", opacity: ".75", borderRadius: "50%", translate: "-40px 0",
     pointerEvents: "none", overflow: "visible" });
   document.body.append(caption, mouse);
   addEventListener("mousemove", ({ clientX, clientY }) => {
@@ -99,7 +99,7 @@ class Film:
         listed = self._folder / "frames.txt"
         listed.write_text("".join(lines) + f"file '{self._frames[-1][1]}'\n", encoding="utf-8")
         reading = ["ffmpeg", "-y", "-loglevel", "error", "-f", "concat", "-safe", "0", "-i", str(listed)]
-        coding = ["-c:v", "libx264", "-preset", "slow", "-crf", "25", "-pix_fmt", "yuv420p", "-movflags", "+faststart"]
+        coding = ["-c:v", "libx264", "-preset", "slow", "-crf", "20", "-pix_fmt", "yuv420p", "-movflags", "+faststart"]
         shape = ["-vf", f"fps={_FRAMES_PER_SECOND},scale={_SIZE['width']}:{_SIZE['height']}"]
         subprocess.run([*reading, *shape, *coding, str(target)], check=True)
 
