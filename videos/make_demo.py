@@ -34,7 +34,8 @@ _OVERLAY = """() => {
   caption.id = "film-caption";
   caption.popover = "manual";
   Object.assign(caption.style, { position: "fixed", inset: "auto 0 24px 0", margin: "0 auto",
-    width: "fit-content", maxWidth: "85%", padding: "12px 22px", border: 0, borderRadius: "10px", background: "rgb(12 18 30 / .92)",
+    width: "fit-content", maxWidth: "85%", padding: "12px 22px", border: 0, borderRadius: "10px",
+    background: "rgb(12 18 30 / .92)",
     color: "#fff", font: "600 22px/1.35 system-ui, sans-serif", textAlign: "center", pointerEvents: "none" });
   const mouse = document.createElement("div");
   mouse.popover = "manual";
