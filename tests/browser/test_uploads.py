@@ -154,6 +154,7 @@ def test_a_cancelled_upload_leaves_nothing(open_page: OpenPage, client: GatewayC
     assert answer.value.status == 204
     expect(upload_row(page, large.name)).to_contain_text("Cancelled")
     page.reload()
+    wait_for_script(page)
     expect(page.locator("#interrupted")).to_be_hidden()
     assert client.paths("cancelled/") == []
 
