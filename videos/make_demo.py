@@ -65,7 +65,7 @@ class Film:
         self._frames: list[tuple[float, Path]] = []
         self._devtools = page.context.new_cdp_session(page)
         self._devtools.on("Page.screencastFrame", self._keep)
-        self._devtools.send("Page.startScreencast", {"format": "jpeg", "quality": 92, "everyNthFrame": 2})
+        self._devtools.send("Page.startScreencast", {"format": "jpeg", "quality": 92})
 
     def open(self, address: str, caption: str) -> None:
         self._page.goto(address)
