@@ -65,6 +65,8 @@ class Film:
         self._frames: list[tuple[float, Path]] = []
         self._devtools = page.context.new_cdp_session(page)
         self._devtools.on("Page.screencastFrame", self._keep)
+
+    def start(self) -> None:
         self._devtools.send("Page.startScreencast", {"format": "jpeg", "quality": 92})
 
     def open(self, address: str, caption: str) -> None:
@@ -141,6 +143,7 @@ def _play(film: Film, page: Page, stage: Stage) -> None:
 def _upload(film: Film, page: Page, source: Path) -> None:
     folder = f"/?prefix={FOLDER.replace(' ', '+')}"
     film.open(folder, "A distributed file system: every chunk of a file lies on three of five workers")
+    film.start()
     film.wait(3.5)
     Line(page).limit(11 * MIB)
     film.say("Upload: a file is chosen, or dropped anywhere on the page", 0.5)
