@@ -10,10 +10,11 @@ import os
 import shutil
 from collections.abc import Iterator
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 VARIABLE = "DFS_TEST_CHROMIUM"
 MISSING = f"no chromium: apt-get install chromium (or have {VARIABLE} name one)"
+_UNLIMITED = -1
 _PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 # The clusters are on this machine, whatever proxy the environment names.
 _OPTIONS = ("--no-proxy-server", "--disable-gpu", "--disable-background-networking")
@@ -42,3 +43,23 @@ def running_chromium(*options: str) -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
+
+
+class Line:
+    """The page's connection to the gateway."""
+
+    def __init__(self, page: Page) -> None:
+        self._devtools = page.context.new_cdp_session(page)
+
+    def limit(self, bytes_per_second: int) -> None:
+        """Of what is sent; what is received stays as it is."""
+        self._devtools.send("Network.enable")
+        self._emulate(bytes_per_second)
+
+    def free(self) -> None:
+        self._emulate(_UNLIMITED)
+
+    def _emulate(self, upload_bytes_per_second: int) -> None:
+        conditions = {"offline": False, "latency": 0, "downloadThroughput": _UNLIMITED}
+        limits = {**conditions, "uploadThroughput": upload_bytes_per_second}
+        self._devtools.send("Network.emulateNetworkConditions", limits)

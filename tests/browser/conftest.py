@@ -6,6 +6,7 @@ A page that logs an error, breaks its security policy, asks another origin or ge
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from tests.support.cluster import KIB, TestCluster
 
 WIDE_FOLDER, WIDE_COUNT = "wide/", 100_000
 TIMEOUT_MS = 20_000
+ANY_NUMBER = re.compile("[0-9]")
 OpenPage = Callable[..., Page]
 
 
@@ -46,7 +48,8 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def shared_cluster(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCluster]:
     """A whole cluster, one folder of which has very many files."""
-    cluster = TestCluster(tmp_path_factory.mktemp("browser"), settings={"cluster": {"chunk_size_bytes": 256 * KIB}})
+    settings = {"cluster": {"chunk_size_bytes": 256 * KIB}, "master": {"repair_grace_seconds": 1}}
+    cluster = TestCluster(tmp_path_factory.mktemp("browser"), settings=settings)
     fill_folder(cluster.config.sqlite_path(), WIDE_FOLDER, WIDE_COUNT)
     cluster.start()
     try:
@@ -90,9 +93,17 @@ def open_page(chromium: Browser, cluster: TestCluster, watch: Watch) -> Iterator
         watch.attach(context)
         page = context.new_page()
         page.goto(address)
+        if options.get("java_script_enabled", True):
+            wait_for_script(page)
         return page
 
     yield open_page
     for context in contexts:
         watch.take_violations(context)
         context.close()
+
+
+def wait_for_script(page: Page) -> None:
+    """Until the rows that came with the page are the script's, where it is one with a list."""
+    if page.locator("#list").count():
+        expect(page.locator("#list")).to_have_attribute("aria-rowcount", ANY_NUMBER)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Page
 
-from tests.browser.axe import violations
+from tests.browser.axe import PHONE, assert_accessible, violations
 from tests.browser.conftest import OpenPage
 from tests.support.client import GatewayClient
 
-PHONE = {"width": 360, "height": 740}
 VIEWS = ["/", "/?prefix=views%2F", "/?prefix=nothing-here%2F", "/trash", "/sign-in"]
 
 
@@ -17,19 +15,6 @@ VIEWS = ["/", "/?prefix=views%2F", "/?prefix=nothing-here%2F", "/trash", "/sign-
 def some_files(client: GatewayClient) -> None:
     for name in ("views/report.pdf", "views/a folder/photo.jpg", "views/" + "long-name-" * 20 + ".txt"):
         client.stored(name, b"content")
-
-
-def assert_accessible(page: Page) -> None:
-    """As it stands now, in both schemes and both widths; left light and wide."""
-    wide = page.viewport_size
-    assert wide is not None
-    for scheme in ("dark", "light"):
-        page.emulate_media(color_scheme=scheme)
-        assert violations(page) == [], scheme
-    page.set_viewport_size(PHONE)
-    assert violations(page) == [], "narrow"
-    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], "it scrolls sideways"
-    page.set_viewport_size(wide)
 
 
 @pytest.mark.usefixtures("some_files")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from playwright.sync_api import expect
 
-from tests.browser.conftest import WIDE_FOLDER, OpenPage
+from tests.browser.conftest import WIDE_FOLDER, OpenPage, wait_for_script
 from tests.browser.manager import Manager, address_of
 from tests.support.client import GatewayClient
 
@@ -77,6 +77,8 @@ def test_what_is_deleted_comes_back_by_undo_and_from_the_trash(open_page: OpenPa
     manager.expect_names("kept.txt", "undone.txt")
 
     page.get_by_role("navigation", name="Views").get_by_role("link", name="Trash").click()
+    expect(page).to_have_url(re.compile("/trash$"))
+    wait_for_script(page)
     manager.trashed("restored.txt").get_by_role("button", name=re.compile("Restore")).click()
     expect(manager.trashed("restored.txt")).to_have_count(0)
     assert client.get("bin/restored.txt").content == b"restored"

@@ -170,7 +170,7 @@ async function relocate(entries, newPath, words, onchange) {
       return path !== null;
     },
   );
-  onchange();
+  await onchange();
   if (failed.length) reportFailures(words.failed, failed, ({ file }) => file.path);
   if (moved.length) {
     toast(words.did(moved.length), { action: { label: "Undo", run: () => undoRelocation(moved, onchange) } });

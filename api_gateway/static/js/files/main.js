@@ -102,8 +102,11 @@ function details(entry) {
   });
 }
 
-function rename(entry) {
-  run(changes.rename(entry, changed));
+async function rename(entry) {
+  let target = null;
+  await run(changes.rename(entry, changed).then((path) => (target = path)));
+  const isInList = [document.body, ...byId("rows").children].includes(document.activeElement);
+  if (target !== null && isInList) grid.focusOn(({ path }) => path === target);
 }
 
 function move() {
