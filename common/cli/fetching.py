@@ -20,6 +20,7 @@ import xxhash
 from common.cli.context import Context
 from common.cli.failures import Failure, Refused, local_failure
 from common.cli.gateway import LONG, fs
+from common.cli.parallel import wait_for_any
 from common.cli.part_file import Hash, PartFile, Piece
 from common.cli.progress import Progress
 from common.cli.remote import RemoteFile, find_file
@@ -195,5 +196,6 @@ def file_checksum(path: Path, algorithm: str) -> str:
 
 def _settled(piece: Piece, fetched: Future[None] | None) -> Piece:
     if fetched is not None:
+        wait_for_any([fetched])
         fetched.result()
     return piece

@@ -10,6 +10,7 @@ from typing import TypeVar
 from common.cli.context import Context
 from common.cli.failures import Failure, common_status
 
+WAIT_STEP_SECONDS = 0.5
 Item = TypeVar("Item")
 
 
@@ -60,10 +61,20 @@ def run_all(
     return tally
 
 
+def wait_for_any(futures: Iterable[Future[None]]) -> set[Future[None]]:
+    """Wait until one of them has ended; returns all that have.
+
+    In steps: Python sees a Ctrl-C that comes just before it begins to wait only once the wait has ended.
+    """
+    while True:
+        ended, _ = wait(futures, timeout=WAIT_STEP_SECONDS, return_when=FIRST_COMPLETED)
+        if ended:
+            return ended
+
+
 def _settle(context: Context, under_way: dict[Future[None], Item], name: Callable[[Item], str], tally: Tally) -> None:
     """Wait for an end and count all that have ended."""
-    finished, _ = wait(under_way, return_when=FIRST_COMPLETED)
-    for future in finished:
+    for future in wait_for_any(under_way):
         item = under_way.pop(future)
         try:
             future.result()
