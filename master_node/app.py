@@ -123,12 +123,17 @@ def _add_file_routes(edge: Edge, services: MasterServices) -> None:
         status = call.query.get("status", ACTIVE)
         if status not in (ACTIVE, DELETED):
             raise InvalidRequest(f"the parameter 'status' must be {ACTIVE} or {DELETED}, not {status!r}")
+        order = call.query.get("order", "asc")
+        if order not in ("asc", "desc"):
+            raise InvalidRequest(f"the parameter 'order' must be asc or desc, not {order!r}")
         query = ListingQuery(
             prefix=call.query.get("prefix", ""),
             delimiter=call.query.get("delimiter", ""),
             limit=call.number("limit", DEFAULT_LIMIT, MAX_LIMIT, minimum=1),
             cursor=call.query.get("cursor", ""),
             status=status,
+            until=call.query.get("until", ""),
+            is_reverse=order == "desc",
         )
         return json_answer(services.catalog.list(query, _level(call)))
 

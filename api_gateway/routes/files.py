@@ -20,7 +20,7 @@ from common.errors import FileDeleted, FileUnknown
 from common.master_client import Located
 from common.records import FileInfo, take
 
-LISTING_PARAMETERS = ("prefix", "delimiter", "limit", "cursor", "status")
+LISTING_PARAMETERS = ("prefix", "delimiter", "limit", "cursor", "status", "order", "until")
 MAX_MAP_PAGE = 1000
 MAX_VERSION = 2**53
 _TO_TRASH = (("Location", "/trash"), ("Content-Length", "0"))

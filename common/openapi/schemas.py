@@ -84,7 +84,7 @@ LISTED_FILE = record(
 
 LISTING = record(
     {"files": array(ref("ListedFile")), "prefixes": array(TEXT), "next_cursor": nullable(TEXT)},
-    text="One page, sorted by path. next_cursor: null on the last page.",
+    text="One page, in the order of the paths. next_cursor: null on the last page.",
 )
 
 EMPTIED = record(

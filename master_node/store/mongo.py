@@ -103,9 +103,12 @@ class MongoStore:
     def find_file_by_key(self, key: str) -> File | None:
         return self._find_one_file({"key": key})
 
-    def scan_files(self, after: str, before: str, limit: int, is_inclusive: bool = False) -> list[File]:
+    def scan_files(
+        self, after: str, before: str, limit: int, is_inclusive: bool = False, is_reverse: bool = False
+    ) -> list[File]:
         condition = {"key": {"$gte" if is_inclusive else "$gt": after, "$lt": before}}
-        find = lambda files: list(files.find(condition).sort("key", 1).limit(limit))  # noqa: E731
+        order = -1 if is_reverse else 1
+        find = lambda files: list(files.find(condition).sort("key", order).limit(limit))  # noqa: E731
         return [file_from_document(document) for document in ask(lambda: self._reads.many(self._files, find))]
 
     def find_due_files(self, clock_seconds: float, limit: int) -> list[File]:

@@ -38,6 +38,7 @@ def test_every_range_has_exactly_the_files_between_its_bounds(store: MetadataSto
         for before in bounds:
             between = [f for f in files if (after < f.key or (is_inclusive and after == f.key)) and f.key < before]
             assert store.scan_files(after, before, 1000, is_inclusive) == between, (after, before)
+            assert store.scan_files(after, before, 1000, is_inclusive, is_reverse=True) == between[::-1]
 
 
 def test_a_scan_is_exclusive_unless_told(store: MetadataStore) -> None:
@@ -50,6 +51,7 @@ def test_a_scan_is_exclusive_unless_told(store: MetadataStore) -> None:
 def test_a_scan_gives_the_first_files_up_to_its_limit(store: MetadataStore, limit: int) -> None:
     files = insert(store, list(AWKWARD))
     assert store.scan_files("a/", "a0", limit) == files[:limit]
+    assert store.scan_files("a/", "a0", limit, is_reverse=True) == files[::-1][:limit]
 
 
 def test_a_scan_of_an_empty_store_gives_nothing(store: MetadataStore) -> None:

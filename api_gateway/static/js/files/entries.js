@@ -14,13 +14,17 @@ import { kindOf } from "./kinds.js";
  * One page of a listing.
  *
  * @param {Query} query
- * @param {{cursor?: string, limit: number, signal?: AbortSignal}} part
+ * @param {{cursor?: string, until?: string, isReverse?: boolean, limit: number, signal?: AbortSignal}} part until: a
+ *   cursor that it does not go beyond; isReverse: from the end, the last entry first
  * @returns {Promise<Page>}
  */
-export async function fetchPage(query, { cursor = "", limit, signal }) {
+export async function fetchPage(query, { cursor = "", until = "", isReverse = false, limit, signal }) {
   const { prefix, search = "", delimiter = "", status = "" } = query;
   const parameters = new URLSearchParams({ prefix: prefix + search, limit: String(limit) });
-  for (const [name, value] of Object.entries({ delimiter, status, cursor })) if (value) parameters.set(name, value);
+  const order = isReverse ? "desc" : "";
+  for (const [name, value] of Object.entries({ delimiter, status, cursor, until, order })) {
+    if (value) parameters.set(name, value);
+  }
   const listing = await request("GET", `/files?${parameters}`, { signal });
   const shown = status === "deleted" ? "" : prefix;
   const folders = listing.prefixes.map((path) => folderEntry(path, shown));
