@@ -257,3 +257,9 @@ def test_a_page_reads_no_more_rows_of_ten_thousand_files_than_of_a_hundred(
 def test_a_listing_holds_no_old_versions() -> None:
     file = make_file("a", old_versions=(make_old("v1"),))
     assert list_page(Scanned([file]).scan, ListingQuery()).files == [replace(file, old_versions=())]
+
+
+def test_a_cursor_of_the_release_before_is_understood() -> None:
+    files = [make_file(f"folder/{number}") for number in range(5)]
+    query = ListingQuery(prefix="folder/", cursor=encoded(">a/folder/2"))
+    assert list_page(Scanned(files).scan, query).files == files[3:]

@@ -202,6 +202,8 @@ export class Grid {
   }
 
   _keep(row, entry, index) {
+    // It may be given the focus before it is marked as the active one.
+    row.tabIndex = -1;
     row.dataset.index = String(index);
     row.setAttribute("aria-rowindex", String(index + 2));
     this._rows.set(index, { row, entry, index });

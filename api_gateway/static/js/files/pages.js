@@ -75,7 +75,9 @@ export class Pages {
    * @returns {Promise<boolean>} whether anything changed: then there may be more to read
    */
   async want(first, last) {
-    const isWithin = ({ start, count }, rows) => start < last + rows && start + count > first - rows;
+    // Where there is no row there is a page all the same.
+    const end = Math.max(first, last);
+    const isWithin = ({ start, count }, rows) => start < end + rows && start + count > first - rows;
     const isWanted = (page) => (page.entries === null ? isWithin(page, AHEAD) : page.isStale && isWithin(page, 1));
     const wanted = this._pages.filter((page) => isWanted(page) && !(page.isGap && this.isCut));
     const isFromEnd = wanted.map((page) => (first + last) / 2 > middleOf(page));
