@@ -9,10 +9,12 @@ from flask import Flask, render_template
 
 from api_gateway.routes.answers import HTML_HEADERS, is_html_form, page_answer
 from api_gateway.routes.shown import crumbs, folder_link, folder_rows, trash_rows
-from api_gateway.routes.sign_in import to_sign_in
+from api_gateway.routes.sign_in import redirect, to_sign_in
+from api_gateway.routes.visitor import visitor_of
+from common.actors import ADMIN
 from common.calls import Answer, Call, problem_answer
 from common.edge import Edge
-from common.errors import DFSError
+from common.errors import DFSError, RightMissing
 from common.master_client import MasterClient
 
 PAGE_LIMIT = 100
@@ -24,10 +26,9 @@ def add_page_routes(app: Flask, edge: Edge, masters: MasterClient) -> None:
     @edge.route("GET", "/")
     def folder_page(call: Call) -> Answer:
         """A folder; with `search` what begins so in it, with `everywhere` in the folders below too."""
-        # Whoever may see some folders only begins there.
-        prefix, search = call.query.get("prefix", "") or _bound(call), call.query.get("search", "")
+        prefix, search = _place(call)
         is_everywhere = call.flag("everywhere")
-        call.permit(prefix)
+        call.permit(prefix + search)
         listing = masters.list_files(
             _query(call, prefix=prefix + search, delimiter="" if is_everywhere else "/"),
         )
@@ -42,14 +43,14 @@ def add_page_routes(app: Flask, edge: Edge, masters: MasterClient) -> None:
             search=search,
             is_everywhere=is_everywhere,
             rows=folder_rows(listing, prefix),
-            crumbs=crumbs(prefix),
+            crumbs=crumbs(prefix, _bound(call)),
             next_link=following if listing["next_cursor"] else None,
             address=f"{call.environ['wsgi.url_scheme']}://{call.headers.get('Host', '')}",
         )
 
     @edge.route("GET", "/trash")
     def trash_page(call: Call) -> Answer:
-        prefix = call.query.get("prefix", "") or _bound(call)
+        prefix = _within(call, call.query.get("prefix", ""))
         call.permit(prefix)
         listing = masters.list_files(_query(call, prefix=prefix, status="deleted"))
         following = f"/trash?{urlencode({'prefix': prefix, 'cursor': listing['next_cursor']})}"
@@ -63,9 +64,8 @@ def add_page_routes(app: Flask, edge: Edge, masters: MasterClient) -> None:
         )
 
     def render(call: Call, template: str, **values: Any) -> Answer:
-        is_signed_in = call.actor is not None and call.actor.is_session
         with app.app_context():
-            return page_answer(render_template(template, is_signed_in=is_signed_in, bound=_bound(call), **values))
+            return page_answer(render_template(template, visitor=visitor_of(call), **values))
 
 
 def explain_error(app: Flask, error: DFSError, call: Call, request_id: str) -> Answer:
@@ -74,8 +74,11 @@ def explain_error(app: Flask, error: DFSError, call: Call, request_id: str) -> A
     if is_html_form(call):
         if call.rule in _VIEWS and "sign_in" in error.context:
             return to_sign_in(call)
+        if call.rule == "/" and isinstance(error, RightMissing) and call.actor and ADMIN in call.actor.rights:
+            # Who looks after the cluster need not see the files in it.
+            return redirect("/cluster-view")
         with app.app_context():
-            text = render_template("error.html", error=error, request_id=request_id).encode()
+            text = render_template("error.html", error=error, request_id=request_id, visitor=visitor_of(call)).encode()
         kept = [header for header in answer.headers if header[0] not in ("Content-Type", "Content-Length")]
         own = {"Content-Type": "text/html; charset=utf-8", "Content-Length": str(len(text)), **HTML_HEADERS}
         answer = Answer(error.status, [*kept, *own.items()], (text,))
@@ -87,6 +90,22 @@ def explain_error(app: Flask, error: DFSError, call: Call, request_id: str) -> A
 def _bound(call: Call) -> str:
     """The beginning of all paths that whoever asks may see."""
     return call.actor.prefix if call.actor is not None else ""
+
+
+def _place(call: Call) -> tuple[str, str]:
+    """The folder and what is searched in it. static/js/files/place.js does the same."""
+    prefix, search = call.query.get("prefix", ""), call.query.get("search", "")
+    wanted = _within(call, prefix + search)
+    if wanted != prefix + search:
+        # A beginning of names that is no folder is what a search for it finds.
+        prefix = wanted[: wanted.rfind("/") + 1]
+    return prefix, wanted[len(prefix) :]
+
+
+def _within(call: Call, wanted: str) -> str:
+    """Of a beginning of paths, what whoever asks may see: where it holds more than that, only that."""
+    bound = _bound(call)
+    return bound if bound.startswith(wanted) else wanted
 
 
 def _query(call: Call, **values: str) -> dict[str, str]:

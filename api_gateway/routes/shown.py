@@ -108,10 +108,10 @@ def folder_link(prefix: str, **more: str | None) -> str:
     return "/?" + urlencode({"prefix": prefix, **{name: value for name, value in more.items() if value}})
 
 
-def crumbs(prefix: str) -> list[tuple[str, str]]:
-    """The folders above and this one, as (name, link)."""
+def crumbs(prefix: str, bound: str = "") -> list[tuple[str, str]]:
+    """The folders above and this one, as (name, link). bound: what lies above it is not shown, and has no link."""
     found, path = [], ""
     for name in prefix.split("/")[:-1]:
         path += name + "/"
-        found.append((name, folder_link(path)))
+        found.append((name, folder_link(path) if path.startswith(bound) else ""))
     return found

@@ -4,6 +4,7 @@ import { explain, request } from "../common/api.js";
 import { openDialog } from "../common/dialog.js";
 import { button, element, icon } from "../common/dom.js";
 import { bytes, count, dateTime } from "../common/format.js";
+import { may } from "../common/rights.js";
 import { toast } from "../common/toast.js";
 import { copy, linkSection } from "./links.js";
 import { preview } from "./preview.js";
@@ -23,9 +24,9 @@ export function showDetails(entry, actions) {
     "div",
     { class: "toolbar" },
     element("a", { class: "button primary", href: `/files/${entry.id}/download`, download: "" }, icon("download"), "Download"),
-    button("Rename", after(actions.rename), { icon: "rename" }),
-    button("Move", after(actions.move), { icon: "move" }),
-    button("Delete", after(actions.remove), { icon: "trash", kind: "danger" }),
+    may("write") ? button("Rename", after(actions.rename), { icon: "rename" }) : null,
+    may("write") ? button("Move", after(actions.move), { icon: "move" }) : null,
+    may("delete") ? button("Delete", after(actions.remove), { icon: "trash", kind: "danger" }) : null,
   );
   const dialog = openDialog({
     title: entry.name,
@@ -112,16 +113,18 @@ function versionSection(file, restored) {
         },
         icon("download"),
       ),
-      element(
-        "button",
-        {
-          type: "button",
-          class: "button quiet square",
-          "aria-label": `Restore version ${version}`,
-          onclick: () => restore(version),
-        },
-        icon("restore"),
-      ),
+      may("write")
+        ? element(
+            "button",
+            {
+              type: "button",
+              class: "button quiet square",
+              "aria-label": `Restore version ${version}`,
+              onclick: () => restore(version),
+            },
+            icon("restore"),
+          )
+        : null,
     );
   const rows = file.old_versions.map((old) => {
     return [

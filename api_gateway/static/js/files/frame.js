@@ -3,6 +3,7 @@
 import { byId, element, icon } from "../common/dom.js";
 import { count } from "../common/format.js";
 import { fsPath } from "../common/api.js";
+import { may } from "../common/rights.js";
 import { addressOf } from "./place.js";
 import { lastName } from "./entries.js";
 import { MAX_SORTED } from "./sorted.js";
@@ -22,9 +23,10 @@ export function showPlace(place) {
   byId("everywhere").checked = place.isEverywhere;
   const links = [crumb("All files", "")];
   let path = "";
+  const bound = document.body.dataset.bound ?? "";
   for (const segment of place.prefix.split("/").slice(0, -1)) {
     path += `${segment}/`;
-    links.push(crumb(segment, path));
+    links.push(crumb(segment, path.startsWith(bound) ? path : null));
   }
   links.at(-1).firstChild.setAttribute("aria-current", "page");
   byId("crumbs").replaceChildren(element("ol", {}, ...links));
@@ -50,14 +52,16 @@ export function showCount(source, place) {
 
 function showEmpty({ prefix, search }) {
   const [title, text] = byId("empty").querySelectorAll("#empty-title, #empty-text");
-  byId("empty-shell").hidden = search !== "";
+  byId("empty-shell").hidden = search !== "" || !may("write");
   if (search) {
     title.textContent = "Nothing begins with this";
     text.textContent = "Names are found by how they begin. Check the spelling, capital letters too.";
     return;
   }
   title.textContent = "No files here yet";
-  text.textContent = "Drop files or folders anywhere on this page, or choose Upload.";
+  text.textContent = may("write")
+    ? "Drop files or folders anywhere on this page, or choose Upload."
+    : "What others store here will be listed.";
   byId("empty-shell").querySelector("code").textContent = `curl -T FILE ${location.origin}${fsPath(prefix)}FILE`;
 }
 
@@ -69,8 +73,9 @@ function showOrder({ by, isDescending }) {
   }
 }
 
+/** prefix: null for a folder that this visitor may not open. */
 function crumb(name, prefix) {
-  return element("li", {}, element("a", { href: addressOf({ prefix }) }, name));
+  return element("li", {}, element("a", { href: prefix === null ? null : addressOf({ prefix }) }, name));
 }
 
 /**

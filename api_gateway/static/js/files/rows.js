@@ -2,6 +2,7 @@
 
 import { byId, element } from "../common/dom.js";
 import { bytes, dateTime } from "../common/format.js";
+import { may } from "../common/rights.js";
 import { wordOf } from "./kinds.js";
 
 const CONTROLS = /([\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069])/;
@@ -9,7 +10,7 @@ const CONTROLS = /([\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u20
 /**
  * @param {import("./entries.js").Entry} entry
  * @param {{link: string|null, action: string}} shown link: where its name leads, null for nowhere; action: the word of
- *   its button
+ *   its button, "" for none
  * @returns {HTMLTableRowElement}
  */
 export function makeRow(entry, { link, action }) {
@@ -27,8 +28,8 @@ export function makeRow(entry, { link, action }) {
   row.querySelector("input").setAttribute("aria-label", `Select ${shown}`);
   const act = row.querySelector("button");
   act.setAttribute("aria-label", `${action} ${shown}`);
-  act.hidden = entry.id === "";
-  row.draggable = link !== null;
+  act.hidden = entry.id === "" || action === "";
+  row.draggable = link !== null && may("write");
   row.querySelector(".kind").classList.replace("file", entry.kind);
   row.querySelector(".kind use").setAttribute("href", `#icon-${entry.kind === "pdf" ? "text" : entry.kind}`);
   row.querySelector(".under").textContent = [size || wordOf(entry.kind), changed].filter(Boolean).join(" · ");
