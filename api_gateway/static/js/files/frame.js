@@ -52,7 +52,12 @@ export function showCount(source, place) {
 
 function showEmpty({ prefix, search }) {
   const [title, text] = byId("empty").querySelectorAll("#empty-title, #empty-text");
-  byId("empty-shell").hidden = search !== "" || !may("write");
+  // Not there for whoever may not write.
+  const shell = document.getElementById("empty-shell");
+  if (shell !== null) {
+    shell.hidden = search !== "";
+    shell.querySelector("code").textContent = `curl -T FILE ${location.origin}${fsPath(prefix)}FILE`;
+  }
   if (search) {
     title.textContent = "Nothing begins with this";
     text.textContent = "Names are found by how they begin. Check the spelling, capital letters too.";
@@ -62,7 +67,6 @@ function showEmpty({ prefix, search }) {
   text.textContent = may("write")
     ? "Drop files or folders anywhere on this page, or choose Upload."
     : "What others store here will be listed.";
-  byId("empty-shell").querySelector("code").textContent = `curl -T FILE ${location.origin}${fsPath(prefix)}FILE`;
 }
 
 function showOrder({ by, isDescending }) {
