@@ -105,11 +105,9 @@ class Catalog:
     def list(self, query: ListingQuery, level: ReadLevel = ReadLevel.MAJORITY) -> dict[str, Any]:
         """One page of files, active ones or the trash, as the REST has it."""
         page = list_page(self._store.reading(level).scan_files, query)
-        return {
-            "files": [_without_old_versions(file.to_info().to_json()) for file in page.files],
-            "prefixes": page.prefixes,
-            "next_cursor": page.next_cursor,
-        }
+        files = [_without_old_versions(file.to_info().to_json()) for file in page.files]
+        listing = {"files": files, "prefixes": page.prefixes, "next_cursor": page.next_cursor}
+        return self._with_ends(listing, page.files) if query.status == model.DELETED else listing
 
     def list_chunks(
         self, version_id: str, start: int, limit: int, level: ReadLevel = ReadLevel.MAJORITY
@@ -195,6 +193,13 @@ class Catalog:
             except KeyTaken:
                 raise model.path_taken(path or file.path) from None
         raise Conflict("the file is being changed by others all the time", file_id=file_id)
+
+    def _with_ends(self, listing: dict[str, Any], files: Sequence[File]) -> dict[str, Any]:
+        """A page of the trash, with how long it is kept, and how much of that each file has left."""
+        now = self._election.clock_seconds()
+        for shown, file in zip(listing["files"], files, strict=True):
+            shown["expires_in_seconds"] = max(0, round(file.expires_at - now))
+        return {**listing, "retention_seconds": round(self._settings.trash_retention_seconds)}
 
     def _retained_until(self) -> float:
         return self._election.clock_seconds() + self._settings.trash_retention_seconds

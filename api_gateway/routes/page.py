@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from flask import Flask, render_template
 
 from api_gateway.routes.answers import HTML_HEADERS, is_html_form, page_answer
-from api_gateway.routes.shown import crumbs, folder_link, folder_rows, trash_rows
+from api_gateway.routes.shown import crumbs, folder_link, folder_rows, span_text, trash_rows
 from api_gateway.routes.sign_in import redirect, to_sign_in
 from api_gateway.routes.visitor import visitor_of
 from common.actors import ADMIN
@@ -60,6 +60,7 @@ def add_page_routes(app: Flask, edge: Edge, masters: MasterClient) -> None:
             view="trash",
             prefix=prefix,
             rows=trash_rows(listing["files"]),
+            kept=span_text(listing.get("retention_seconds") or 0),
             next_link=following if listing["next_cursor"] else None,
         )
 

@@ -78,12 +78,22 @@ OLD_VERSION = record(
 )
 
 LISTED_FILE = record(
-    {name: schema for name, schema in FILE["properties"].items() if name != "old_versions"},
+    {
+        **{name: schema for name, schema in FILE["properties"].items() if name != "old_versions"},
+        "expires_in_seconds": {**COUNT, "description": "In the trash: how long it can still be restored, at least."},
+    },
+    optional=("expires_in_seconds",),
     text="A file as a listing has it, without its old versions.",
 )
 
 LISTING = record(
-    {"files": array(ref("ListedFile")), "prefixes": array(TEXT), "next_cursor": nullable(TEXT)},
+    {
+        "files": array(ref("ListedFile")),
+        "prefixes": array(TEXT),
+        "next_cursor": nullable(TEXT),
+        "retention_seconds": {**COUNT, "description": "Of the trash: how long what is deleted now is kept in it."},
+    },
+    optional=("retention_seconds",),
     text="One page, sorted by path. next_cursor: null on the last page.",
 )
 

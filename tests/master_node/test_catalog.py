@@ -41,6 +41,17 @@ def test_a_deleted_file_is_found_by_its_id_only_and_frees_its_path(master: Maste
     assert master.put("a").file_id != file.file_id
 
 
+def test_the_trash_says_how_long_each_file_can_still_be_restored(master: Master) -> None:
+    for path in ("old", "new"):
+        master.catalog.delete(master.put(path).file_id, is_permanent=False)
+        master.pass_time(100.0)
+    listing = master.catalog.list(ListingQuery(status=model.DELETED))
+    left = {file["path"]: file["expires_in_seconds"] for file in listing["files"]}
+    assert left["new"] - left["old"] == 100
+    assert listing["retention_seconds"] - 100 - master.settings.lease_seconds <= left["new"]
+    assert left["new"] < listing["retention_seconds"]
+
+
 def test_deleting_twice_changes_nothing_the_second_time(master: Master) -> None:
     file = master.put("a")
     master.catalog.delete(file.file_id, is_permanent=False)

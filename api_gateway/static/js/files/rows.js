@@ -1,7 +1,7 @@
 /** One row of a list, made out of the template that the server uses for its rows. */
 
 import { byId, element } from "../common/dom.js";
-import { bytes, dateTime } from "../common/format.js";
+import { bytes, dateTime, span } from "../common/format.js";
 import { may } from "../common/rights.js";
 import { wordOf } from "./kinds.js";
 
@@ -32,7 +32,11 @@ export function makeRow(entry, { link, action }) {
   row.draggable = link !== null && may("write");
   row.querySelector(".kind").classList.replace("file", entry.kind);
   row.querySelector(".kind use").setAttribute("href", `#icon-${entry.kind === "pdf" ? "text" : entry.kind}`);
-  row.querySelector(".under").textContent = [size || wordOf(entry.kind), changed].filter(Boolean).join(" · ");
+  const left = leftOf(entry);
+  const under = [size || wordOf(entry.kind), left ? `goes ${left}` : changed];
+  row.querySelector(".under").textContent = under.filter(Boolean).join(" · ");
+  // The trash alone has it.
+  row.querySelector(".left")?.replaceChildren(left);
   row.querySelector(".type").textContent = wordOf(entry.kind);
   row.querySelector(".size").textContent = size;
   const time = row.querySelector("time");
@@ -44,6 +48,11 @@ export function makeRow(entry, { link, action }) {
 /** A name with what cannot be seen in it set apart: it could make "exe.jpg" of "gpj.exe". As routes/shown.py has it. */
 function partsOf(name) {
   return name.split(CONTROLS).map((part, index) => (index % 2 ? element("span", { class: "control" }, part) : part));
+}
+
+function leftOf({ left }) {
+  if (left === undefined) return "";
+  return left > 0 ? `in ${span(left)}` : "now";
 }
 
 /** A row whose entry is still to come. */
