@@ -31,7 +31,7 @@ _WORDS = {"folder": "Folder", "pdf": "PDF"}
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a listing. file_id: empty for a folder. link: where its name leads. left: when it leaves the trash."""
+    """One line of a listing. file_id: empty for a folder. link: where its name leads. left: when it goes for good."""
 
     kind: str
     path: str

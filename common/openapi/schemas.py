@@ -139,8 +139,17 @@ WORKER = record(
 )
 
 DRAIN = record(
-    {"chunks_left": COUNT, "bytes_left": COUNT, "is_complete": FLAG, "blocked": nullable(TEXT)},
-    text="How far a worker is emptied. blocked: why nothing more can leave it now.",
+    {
+        "chunks_left": COUNT,
+        "bytes_left": COUNT,
+        "is_complete": FLAG,
+        "blocked": nullable(TEXT),
+        "waits_for": nullable(TEXT),
+    },
+    text=(
+        "How far a worker is emptied. blocked: why nothing more can leave it now. waits_for: what comes first, by"
+        " itself, where nothing leaves it at the moment."
+    ),
 )
 
 REPLICATION = record(
