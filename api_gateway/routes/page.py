@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
 from flask import Flask, render_template
 
 from api_gateway.routes.answers import HTML_HEADERS, is_html_form, page_answer
+from api_gateway.routes.search import other_case
 from api_gateway.routes.shown import crumbs, folder_link, folder_rows, span_text, trash_rows
 from api_gateway.routes.sign_in import redirect, to_sign_in
 from api_gateway.routes.visitor import visitor_of
@@ -29,9 +31,8 @@ def add_page_routes(app: Flask, edge: Edge, masters: MasterClient) -> None:
         prefix, search = _place(call)
         is_everywhere = call.flag("everywhere")
         call.permit(prefix + search)
-        listing = masters.list_files(
-            _query(call, prefix=prefix + search, delimiter="" if is_everywhere else "/"),
-        )
+        delimiter = "" if is_everywhere else "/"
+        listing = masters.list_files(_query(call, prefix=prefix + search, delimiter=delimiter))
         following = folder_link(
             prefix, search=search, everywhere="1" if is_everywhere else "", cursor=listing["next_cursor"]
         )
@@ -43,6 +44,7 @@ def add_page_routes(app: Flask, edge: Edge, masters: MasterClient) -> None:
             search=search,
             is_everywhere=is_everywhere,
             rows=folder_rows(listing, prefix),
+            other=other_link(call, listing, prefix, search, is_everywhere=is_everywhere),
             crumbs=crumbs(prefix, _bound(call)),
             next_link=following if listing["next_cursor"] else None,
             address=f"{call.environ['wsgi.url_scheme']}://{call.headers.get('Host', '')}",
@@ -63,6 +65,20 @@ def add_page_routes(app: Flask, edge: Edge, masters: MasterClient) -> None:
             kept=span_text(listing.get("retention_seconds") or 0),
             next_link=following if listing["next_cursor"] else None,
         )
+
+    def other_link(
+        call: Call, listing: Mapping[str, Any], prefix: str, search: str, *, is_everywhere: bool
+    ) -> tuple[str, str] | None:
+        """Where nothing was found, the same search in another case that finds something: what, and the link to it."""
+        if not search or listing["files"] or listing["prefixes"] or "cursor" in call.query:
+            return None
+
+        def begins(text: str) -> bool:
+            found = call.may(prefix + text) and masters.list_files({"prefix": prefix + text, "limit": "1"})
+            return bool(found and found["files"])
+
+        found = other_case(search, begins)
+        return (found, folder_link(prefix, search=found, everywhere="1" if is_everywhere else "")) if found else None
 
     def render(call: Call, template: str, **values: Any) -> Answer:
         with app.app_context():

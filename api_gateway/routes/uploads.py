@@ -22,10 +22,12 @@ from api_gateway.resumable.service import ResumableService
 from common.calls import Answer, Call, json_answer
 from common.clock import Clock
 from common.edge import Edge, Explain
-from common.errors import DFSError, MethodNotAllowed, TusVersionUnsupported
+from common.errors import DFSError, InsufficientStorage, MethodNotAllowed, TusVersionUnsupported
 from common.records import FileInfo
 from common.resumables import COMMITTED, ResumableInfo
 
+# When to look again at an upload that lacks nothing but room to be a file.
+ROOM_SECONDS = 60
 Headers = list[tuple[str, str]]
 
 
@@ -117,6 +119,9 @@ def explained_for_tus(explain: Explain) -> Explain:
         answer = explain(error, call, request_id)
         if call.rule.startswith("/uploads"):
             answer.headers.append(("Tus-Resumable", VERSION))
+            if isinstance(error, InsufficientStorage) and call.method in ("HEAD", "GET"):
+                # All bytes are there, and the commit waits for room: the client is to look again, not to give up.
+                answer.headers.append(("Retry-After", str(ROOM_SECONDS)))
             if isinstance(error, TusVersionUnsupported):
                 answer.headers.append(("Tus-Version", VERSION))
         return answer

@@ -204,6 +204,14 @@ function listenToSearch() {
     soon = setTimeout(search, TYPING_MS);
   });
   everywhere.addEventListener("change", search);
+  byId("empty").addEventListener("click", (event) => {
+    const link = event.target.closest("#other-case");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    field.value = link.textContent;
+    search();
+    field.focus();
+  });
   byId("search-form").addEventListener("submit", (event) => {
     event.preventDefault();
     search();
