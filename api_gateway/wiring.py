@@ -66,7 +66,17 @@ def build_gateway(config: Config, node_id: str) -> Service:
     keep_alive = min(30.0, idle_seconds / 4)
     window = settings.window_chunks
     uploads = UploadService(
-        masters, replicator, buffers, executor, clock, log, window, chunk_size, keep_alive, admission
+        masters,
+        replicator,
+        buffers,
+        executor,
+        clock,
+        log,
+        window,
+        chunk_size,
+        keep_alive,
+        admission,
+        makes_checksums=settings.file_checksum != "none",
     )
     downloads = DownloadService(masters, workers, buffers, executor, avoidance, log, window, small_chunks)
     services = GatewayServices(

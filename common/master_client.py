@@ -26,7 +26,17 @@ from common.errors import (
     PeerUnreachable,
 )
 from common.http import HttpPool
-from common.records import Checksum, ChunkLocation, FileInfo, Heartbeat, OpenUpload, StoredChunk, take, take_objects
+from common.records import (
+    Checksum,
+    ChunkLocation,
+    FileInfo,
+    Heartbeat,
+    OpenUpload,
+    StoredChunk,
+    describe_checksum,
+    take,
+    take_objects,
+)
 from common.resumables import NewResumable, ResumableInfo, ResumedUpload
 
 
@@ -137,7 +147,7 @@ class MasterClient:
         content_type: str,
         size: int,
         chunk_count: int,
-        checksum: Checksum,
+        checksum: Checksum | None,
         chunks: Sequence[StoredChunk],
         if_match: str | None = None,
         if_none_match: str | None = None,
@@ -154,7 +164,7 @@ class MasterClient:
             "content_type": content_type,
             "size": size,
             "chunk_count": chunk_count,
-            "checksum": checksum.to_json(),
+            "checksum": describe_checksum(checksum),
             "chunks": [chunk.to_json() for chunk in chunks],
             "if_match": if_match,
             "if_none_match": if_none_match,

@@ -150,6 +150,11 @@ class GatewaySettings:
         minimum=1,
         maximum=20000,
     )
+    file_checksum: str = setting(
+        "sha256",
+        "checksum of every whole file, made while it is received; none: uploads cost less, and no file gets one",
+        choices=("sha256", "none"),
+    )
     max_archives: int = setting(
         4,
         "ZIP archives made at once; more wait for gateway.buffer_wait_seconds, then get 503",

@@ -17,7 +17,7 @@ from common.master_client import Located, MapPart
 from common.monitoring import Monitoring
 from common.openapi.build import build_document
 from common.openapi.service import add_document_route
-from common.records import Checksum, StoredChunk, is_version_id, take, take_objects
+from common.records import StoredChunk, is_version_id, take, take_checksum, take_objects
 from common.resumables import NewResumable
 from master_node.catalog import MAX_CHUNK_PAGE, Catalog, Expected, read_level
 from master_node.cluster_routes import ClusterServices, add_cluster_routes
@@ -182,7 +182,7 @@ def _commit_request(body: Mapping[str, Any]) -> CommitRequest:
         content_type=take(body, "content_type", str),
         size=take(body, "size", int),
         chunk_count=take(body, "chunk_count", int),
-        checksum=Checksum.from_json(take(body, "checksum", dict)),
+        checksum=take_checksum(body),
         chunks=_chunks(body),
         preconditions=Preconditions(_optional(body, "if_match", str), _optional(body, "if_none_match", str)),
     )

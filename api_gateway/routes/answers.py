@@ -100,8 +100,9 @@ def bytes_answer(
         ("Cache-Control", "no-cache"),
         *describe(file).items(),
         ("X-DFS-Version", str(file.version)),
-        ("X-DFS-Checksum", f"{file.checksum.algorithm}={file.checksum.value}"),
     ]
+    if file.checksum is not None:
+        headers.append(("X-DFS-Checksum", f"{file.checksum.algorithm}={file.checksum.value}"))
     if answer.status != 304:
         headers.append(("Content-Length", str(answer.span.length)))
     if answer.status == 206:

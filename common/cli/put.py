@@ -180,7 +180,7 @@ class Putter:
         verb = "stored" if outcome == "stored" else "is there already"
         self._context.console.emit(
             {**stored, "local": local, "outcome": outcome},
-            f"{shown(local or 'empty folder')} -> {shown(file.path)}: {verb}, {size_text(file.size)}",
+            f"{shown(local or 'empty folder')} -> {shown(file.path)}: {verb}, {size_text(file.size)}{file.remark}",
         )
 
 
@@ -276,8 +276,9 @@ def _size_of(source: Path) -> int:
 
 
 def _compare(stored: dict[str, Any], size: int, checksum: str) -> None:
+    """Raise Failure unless the file is what was sent. Where the gateway makes no checksums, its size has to do."""
     file = RemoteFile.from_json(stored)
     if file.size != size or (file.algorithm == _ALGORITHM and file.checksum != checksum):
         raise Failure(f"what was stored at {file.path} is not what was sent; delete it and try again")
-    if file.algorithm != _ALGORITHM:
+    if file.algorithm not in (None, _ALGORITHM):
         raise Failure(f"the file's checksum is {file.algorithm}, so what was stored could not be compared")

@@ -16,27 +16,32 @@ ROOT = "/"
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """One version of a file. checksum: of the whole content, as hexadecimal digits."""
+    """One version of a file. checksum: of the whole content, as hexadecimal digits; None where none was made."""
 
     path: str
     size: int
     etag: str
-    algorithm: str
-    checksum: str
+    algorithm: str | None
+    checksum: str | None
+
+    @property
+    def remark(self) -> str:
+        """What people are told of it behind its size: that its bytes could not be compared."""
+        return ", has no checksum to compare with" if self.checksum is None and self.size else ""
 
     @classmethod
     def from_json(cls, file: Mapping[str, Any]) -> RemoteFile:
         try:
-            checksum = file["checksum"]
-            return cls(
-                str(file["path"]),
-                int(file["size"]),
-                str(file["etag"]),
-                str(checksum["algorithm"]),
-                str(checksum["value"]),
-            )
+            algorithm, checksum = read_checksum(file)
+            return cls(str(file["path"]), int(file["size"]), str(file["etag"]), algorithm, checksum)
         except (KeyError, TypeError, ValueError):
             raise Failure("the gateway answered with something that is no file's JSON") from None
+
+
+def read_checksum(file: Mapping[str, Any]) -> tuple[str, str] | tuple[None, None]:
+    """The algorithm and the hexadecimal digits; None for a file that has no checksum. Raises KeyError, TypeError."""
+    checksum = file["checksum"]
+    return (None, None) if checksum is None else (str(checksum["algorithm"]), str(checksum["value"]))
 
 
 def wanted_path(path: str) -> str:

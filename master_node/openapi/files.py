@@ -90,7 +90,7 @@ _COMMIT = record(
         "content_type": TEXT,
         "size": COUNT,
         "chunk_count": COUNT,
-        "checksum": ref("Checksum"),
+        "checksum": nullable(ref("Checksum")),
         "chunks": _STORED_CHUNKS,
         **_PRECONDITIONS,
         "attempt": nullable(COUNT),

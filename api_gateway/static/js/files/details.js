@@ -73,6 +73,7 @@ function factList(file) {
 }
 
 function checksumSection(file) {
+  if (!file.checksum) return null;
   const { algorithm, value } = file.checksum;
   const copyChecksum = button("Copy checksum", () => copy(value, "Checksum"), { icon: "copy" });
   const command = `echo "${value}  FILE" | ${algorithm}sum --check`;
