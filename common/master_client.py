@@ -239,6 +239,13 @@ class MasterClient:
         body = {"path": path, "if_match": if_match, "from_path": from_path}
         return FileInfo.from_json(self._call("PATCH", f"/files/{quote(file_id, safe='')}", body))
 
+    def record_checksum(self, file_id: str, version_id: str, checksum: Checksum) -> FileInfo:
+        """Put down that of one version, present or old, which had none. Raises VersionUnknown, and Conflict for one
+        that has another; with the same it may be repeated.
+        """
+        body = {"version_id": version_id, "checksum": checksum.to_json()}
+        return FileInfo.from_json(self._call("POST", f"/files/{quote(file_id, safe='')}/checksum", body))
+
     def empty_trash(self, prefix: str) -> dict[str, Any]:
         """Delete a bounded part of the trash below the prefix for good: {"deleted": n, "more": are some left?}."""
         return self._call("POST", "/trash/empty", {"prefix": prefix})

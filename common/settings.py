@@ -152,7 +152,8 @@ class GatewaySettings:
     )
     file_checksum: str = setting(
         "sha256",
-        "checksum of every whole file, made while it is received; none: uploads cost less, and no file gets one",
+        "checksum of every whole file, made while it is received; none: uploads cost less, and that of a file is made"
+        " when somebody asks for it",
         choices=("sha256", "none"),
     )
     max_archives: int = setting(

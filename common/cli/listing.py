@@ -10,7 +10,15 @@ from typing import Any
 from common.cli.console import shown, size_text
 from common.cli.context import Context
 from common.cli.failures import OK, Refused
-from common.cli.remote import find_file, list_entries, list_files, read_checksum, wanted_folder, wanted_path
+from common.cli.remote import (
+    find_file,
+    list_entries,
+    list_files,
+    read_checksum,
+    wanted_folder,
+    wanted_path,
+    with_checksum,
+)
 
 _STAT_FIELDS = (
     "path", "file_id", "status", "size", "content_type", "version", "etag", "chunk_count", "chunk_size",
@@ -40,6 +48,8 @@ def stat(context: Context, options: Namespace) -> int:
     """Everything that is known of files."""
     for path in [wanted_path(path) for path in options.paths]:
         file = find_file(context.gateway, path)
+        if options.checksum:
+            file = with_checksum(context.gateway, file)
         lines = [f"{name + ':':<20}{shown(str(file[name]))}" for name in _STAT_FIELDS if name in file]
         algorithm, checksum = read_checksum(file)
         lines.append(f"{(algorithm or 'checksum') + ':':<20}{checksum or 'none was made'}")

@@ -22,7 +22,7 @@ from common.cli.local_names import PART_SUFFIX, STATE_SUFFIX, relative_path
 from common.cli.parallel import Tally, run_all
 from common.cli.part_file import MIB
 from common.cli.progress import Progress
-from common.cli.remote import ROOT, RemoteFile, find_file, wanted_folder, wanted_path
+from common.cli.remote import ROOT, RemoteFile, find_file, wanted_folder, wanted_path, with_checksum
 from common.cli.resumable import NoUploads, ResumableUpload
 from common.cli.unfinished import Subject, Unfinished, forget_oldest
 
@@ -164,7 +164,11 @@ class Putter:
     def _stored_same(self, source: Path, path: str) -> dict[str, Any] | None:
         """The file that is stored, where it has the content of the local one."""
         stored = self._find(path)
-        return stored if stored is not None and is_same(source, RemoteFile.from_json(stored)) else None
+        if stored is None or stored["size"] != source.stat().st_size:
+            return None
+        # Made where it has none: to read it over there costs less than to send it.
+        stored = with_checksum(self._context.gateway, stored)
+        return stored if is_same(source, RemoteFile.from_json(stored)) else None
 
     def _find(self, path: str) -> dict[str, Any] | None:
         try:

@@ -70,6 +70,17 @@ def find_file(gateway: Gateway, path: str, *, is_deleted: bool = False) -> dict[
     raise Refused(404, "file_not_found", f"there is no file {where}")
 
 
+def with_checksum(gateway: Gateway, file: dict[str, Any]) -> dict[str, Any]:
+    """The file's JSON with a checksum; where it has none, the gateway reads the file to make it."""
+    while file["checksum"] is None:
+        made = gateway.ask(f"/files/{file['file_id']}/checksum")
+        if made["etag"] == file["etag"]:
+            return {**file, "checksum": made["checksum"]}
+        # It has changed since.
+        file = find_file(gateway, file["path"])
+    return file
+
+
 def list_files(
     gateway: Gateway, prefix: str, *, is_deleted: bool = False, page: int = PAGE
 ) -> Iterator[dict[str, Any]]:

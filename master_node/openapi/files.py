@@ -250,6 +250,16 @@ FILE_OPERATIONS = (
     ),
     Operation(
         "POST",
+        "/files/{file_id}/checksum",
+        "recordChecksum",
+        "files",
+        "Put down the checksum of a version that has none",
+        {200: _FILE},
+        (FileUnknown, VersionUnknown, Conflict),
+        body=json_body("Of which version.", record({"version_id": TEXT, "checksum": ref("Checksum")})),
+    ),
+    Operation(
+        "POST",
         "/trash/empty",
         "emptyTrash",
         "files",

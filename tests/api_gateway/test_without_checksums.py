@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import logging
+import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from flask.testing import FlaskClient
+from werkzeug.test import EnvironBuilder, run_wsgi_app
 
-from api_gateway.wiring import build_gateway
-from common.serving import Service
 from tests.support.client import file_part, form_body, path_part, some_bytes
 from tests.support.command_line import CommandLine
-from tests.support.ring import OPERATOR_KEY, WORKER, SmallRing, ask, small_ring
+from tests.support.ring import OPERATOR_KEY, WORKER, SmallRing, another_gateway, ask, small_ring
 from tests.support.tus import Tus
 
 CHUNK = 65536
@@ -27,33 +24,8 @@ CHUNK = 65536
 @pytest.fixture(scope="module")
 def ring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallRing]:
     home = tmp_path_factory.mktemp("unsummed")
-    with small_ring(home, cluster={"chunk_size_bytes": CHUNK}, file_checksum="none") as running:
+    with small_ring(home, cluster={"chunk_size_bytes": CHUNK}, file_checksum="none", buffer_count=8) as running:
         yield running
-
-
-@dataclass(frozen=True)
-class Gateway:
-    """One more gateway of the same cluster."""
-
-    service: Service
-
-    @property
-    def client(self) -> FlaskClient:
-        return self.service.app.test_client()
-
-
-@contextlib.contextmanager
-def gateway(ring: SmallRing, name: str, file_checksum: str) -> Iterator[Gateway]:
-    changed = replace(ring.config, gateway=replace(ring.config.gateway, file_checksum=file_checksum))
-    service = build_gateway(changed, name)
-    service.start()
-    try:
-        yield Gateway(service)
-    finally:
-        service.stop()
-        for log in (f"dfs.{name}", f"dfs.{name}.audit"):
-            for handler in logging.getLogger(log).handlers:
-                handler.close()
 
 
 @contextlib.contextmanager
@@ -63,8 +35,10 @@ def nothing_to_read(ring: SmallRing, kept: Path) -> Iterator[None]:
     shutil.copytree(chunks, kept)
     for file in list(chunks.glob("*/*")):
         file.unlink()
-    yield
-    shutil.copytree(kept, chunks, dirs_exist_ok=True)
+    try:
+        yield
+    finally:
+        shutil.copytree(kept, chunks, dirs_exist_ok=True)
 
 
 def put(ring: SmallRing, path: str, content: bytes) -> dict[str, Any]:
@@ -120,8 +94,11 @@ def test_another_gateway_finishes_an_upload_without_reading_what_is_stored(ring:
     tus = Tus(ring)
     url = tus.begin(len(content), "taken-over")
     assert tus.append(url, 0, content[: 2 * CHUNK]).status_code == 204
-    with gateway(ring, "gateway_2", "none") as other, nothing_to_read(ring, tmp_path / "kept"):
-        there = Tus(other)  # type: ignore[arg-type]
+    with (
+        another_gateway(ring.config, "gateway_2", file_checksum="none") as other,
+        nothing_to_read(ring, tmp_path / "kept"),
+    ):
+        there = Tus(other)
         assert there.append(url, 2 * CHUNK, content[2 * CHUNK :]).status_code == 204
     file = tus.ask("GET", "/fs/taken-over")
     assert file.data == content
@@ -164,14 +141,96 @@ def test_a_partial_upload_stays_one_and_a_file_is_made_of_several(ring: SmallRin
 def test_gateways_with_either_setting_go_on_with_each_others_uploads(ring: SmallRing) -> None:
     content = some_bytes(3 * CHUNK + 5, "mixed")
     tus = Tus(ring)
-    with gateway(ring, "gateway_3", "sha256") as other:
-        there = Tus(other)  # type: ignore[arg-type]
+    with another_gateway(ring.config, "gateway_3", file_checksum="sha256") as other:
+        there = Tus(other)
         for first, last, path, checksum in ((tus, there, "to", sha256(content)), (there, tus, "from", None)):
             url = first.begin(len(content), path)
             assert first.append(url, 0, content[: CHUNK + 1]).status_code == 204
             assert last.append(url, CHUNK + 1, content[CHUNK + 1 :]).status_code == 204
             assert tus.ask("GET", url).json["file"]["checksum"] == checksum
             assert there.content(path) == content
+
+
+# --- made when somebody asks ---
+
+
+def checksum_of(ring: SmallRing, file_id: str, query: str = "") -> Any:
+    answer = ask(ring, "GET", f"/files/{file_id}/checksum{query}", OPERATOR_KEY)
+    assert answer.status_code == 200, answer.json
+    return answer.json
+
+
+@pytest.mark.parametrize("size", [0, 1, CHUNK, 9 * CHUNK + 1])
+def test_a_checksum_is_made_on_request_and_kept(ring: SmallRing, size: int) -> None:
+    content = some_bytes(size, "asked for")
+    file = put(ring, f"asked/{size}", content)
+    assert ask(ring, "HEAD", f"/files/{file['file_id']}/checksum", OPERATOR_KEY).status_code == 200
+    assert ask(ring, "GET", f"/files/{file['file_id']}", OPERATOR_KEY).json["checksum"] is None
+    expected = {name: file[name] for name in ("file_id", "version", "etag")}
+    # The second time it is only told.
+    for _ in range(2):
+        made = checksum_of(ring, file["file_id"])
+        assert made == {**expected, "checksum": sha256(content), "is_kept": True}
+    after = ask(ring, "GET", f"/files/{file['file_id']}", OPERATOR_KEY).json
+    assert after == {**file, "checksum": sha256(content)}
+    header = ask(ring, "HEAD", f"/fs/asked/{size}", OPERATOR_KEY).headers["X-DFS-Checksum"]
+    assert header == f"sha256={sha256(content)['value']}"
+
+
+def test_a_checksum_stays_with_its_version(ring: SmallRing) -> None:
+    file_id = put(ring, "versions", b"first")["file_id"]
+    put(ring, "versions", b"second")
+    assert checksum_of(ring, file_id, "?version=1")["checksum"] == sha256(b"first")
+    file = ask(ring, "GET", f"/files/{file_id}", OPERATOR_KEY).json
+    assert (file["checksum"], file["old_versions"][0]["checksum"]) == (None, sha256(b"first"))
+    restored = ask(ring, "POST", f"/files/{file_id}/restore", OPERATOR_KEY, json={"version": 1}).json
+    assert restored["checksum"] == sha256(b"first")
+
+
+def asked(ring: SmallRing, file_id: str) -> Any:
+    """The pieces of the answer as they come; the first is there already."""
+    fields = {"Authorization": f"Bearer {OPERATOR_KEY}"}
+    request = EnvironBuilder(f"/files/{file_id}/checksum", headers=fields).get_environ()
+    pieces, status, _ = run_wsgi_app(ring.gateway.app, request)
+    assert status.startswith("200")
+    return pieces
+
+
+def test_a_file_that_is_replaced_or_deleted_meanwhile_keeps_what_is_its_own(ring: SmallRing) -> None:
+    content = some_bytes(3 * CHUNK, "replaced")
+    file_id = put(ring, "meanwhile", content)["file_id"]
+    pieces = asked(ring, file_id)
+    put(ring, "meanwhile", b"new")
+    made = json.loads(b"".join(pieces))
+    assert (made["version"], made["checksum"], made["is_kept"]) == (1, sha256(content), True)
+    file = ask(ring, "GET", f"/files/{file_id}", OPERATOR_KEY).json
+    assert (file["checksum"], file["old_versions"][0]["checksum"]) == (None, sha256(content))
+
+    last = put(ring, "gone meanwhile", content)["file_id"]
+    pieces = asked(ring, last)
+    assert ask(ring, "DELETE", f"/files/{last}?permanent=true", OPERATOR_KEY).status_code == 200
+    made = json.loads(b"".join(pieces))
+    assert (made["checksum"], made["is_kept"]) == (sha256(content), False)
+
+
+def test_a_client_that_leaves_ends_the_work_and_gives_everything_back(ring: SmallRing) -> None:
+    file = put(ring, "left", some_bytes(9 * CHUNK, "left"))
+    for _ in range(3 * ring.config.gateway.buffer_count):
+        pieces = asked(ring, file["file_id"])
+        pieces.close()
+    assert ask(ring, "GET", f"/files/{file['file_id']}", OPERATOR_KEY).json == file
+    assert ask(ring, "GET", "/fs/left", OPERATOR_KEY).status_code == 200
+
+
+def test_what_cannot_be_read_gets_no_checksum(ring: SmallRing, tmp_path: Path) -> None:
+    file_id = put(ring, "unreadable", some_bytes(CHUNK, "unreadable"))["file_id"]
+    with nothing_to_read(ring, tmp_path / "kept"):
+        answer = ask(ring, "GET", f"/files/{file_id}/checksum", OPERATOR_KEY)
+        assert answer.status_code in (500, 503)
+    assert ask(ring, "GET", f"/files/{file_id}", OPERATOR_KEY).json["checksum"] is None
+    ask(ring, "DELETE", f"/files/{file_id}", OPERATOR_KEY)
+    refused = ask(ring, "GET", f"/files/{file_id}/checksum", OPERATOR_KEY)
+    assert refused.json["code"] == "file_deleted"
 
 
 # --- the command line ---
@@ -196,3 +255,15 @@ def test_the_command_line_stores_fetches_and_shows_files_without_checksums(
     assert dfs("put", "-", "by/stream", stdin=b"x").ok().err == ""
     assert "none was made" in dfs("stat", "by/command").ok().out
     assert dfs("stat", "by/command", "--json").ok().records[0]["checksum"] is None
+    assert dfs("stat", "by/command", "--json", "--checksum").ok().records[0]["checksum"] == sha256(content)
+    assert sha256(content)["value"] in dfs("stat", "by/command").ok().out
+
+
+def test_the_command_line_has_a_checksum_made_rather_than_send_what_is_stored(
+    ring: SmallRing, dfs: CommandLine, tmp_path: Path
+) -> None:
+    source = tmp_path / "source"
+    for content, outcome in ((b"first", "stored"), (b"first", "unchanged"), (b"other", "stored"), (b"x", "stored")):
+        source.write_bytes(content)
+        assert dfs("put", source, "same", "--skip-same", "--json").ok().records[0]["outcome"] == outcome
+    assert ask(ring, "GET", "/fs/same", OPERATOR_KEY).data == b"x"
