@@ -120,6 +120,7 @@ def add_file_routes(edge: Edge, services: GatewayServices) -> None:
             call.permit(path)
         restored = masters.restore_file(file_id, version, path, bound_path(call, file_id))
         call.subjects += (restored.path,)
+        call.about = {"version": restored.version if version is None else version}
         return to_page(restored.path) if is_html_form(call) else file_answer(restored)
 
     @edge.route("POST", "/trash/empty")
@@ -130,14 +131,17 @@ def add_file_routes(edge: Edge, services: GatewayServices) -> None:
         prefix = own if body.get("prefix") is None else take(body, "prefix", str)
         call.permit(prefix)
         emptied = masters.empty_trash(prefix)
+        call.about = emptied
         return Answer(303, list(_TO_TRASH)) if is_html_form(call) else json_answer(emptied)
 
     @edge.route("PATCH", "/files/<file_id>")
     def rename_file(call: Call, file_id: str) -> Answer:
         path = take(call.json(), "path", str)
         call.permit(path)
-        from_path = bound_path(call, file_id)
-        return file_answer(masters.rename_file(file_id, path, call.headers.get("If-Match"), from_path))
+        # Also for who may change all paths: the audit log says what was moved where.
+        from_path = path_of(call, file_id)
+        condition = from_path if _is_bound(call) else None
+        return file_answer(masters.rename_file(file_id, path, call.headers.get("If-Match"), condition))
 
     def located(call: Call, file_id: str) -> Located:
         """The file, or an old version of it, with what the request needs of its chunk map."""
@@ -148,6 +152,7 @@ def add_file_routes(edge: Edge, services: GatewayServices) -> None:
 
     def delete(call: Call, file_id: str, if_match: str | None = None) -> FileInfo:
         is_permanent = call.flag("permanent")
+        call.about = {"is_permanent": is_permanent}
         deleted = masters.delete_file(file_id, is_permanent, if_match, bound_path(call, file_id))
         call.subjects += (deleted.path,)
         return deleted
@@ -157,11 +162,18 @@ def add_file_routes(edge: Edge, services: GatewayServices) -> None:
 
         Nobody else pays for the look.
         """
-        if call.actor is not None and not call.actor.prefix:
-            return None
+        return path_of(call, file_id) if _is_bound(call) else None
+
+    def path_of(call: Call, file_id: str) -> str:
+        """Where the file is, if whoever asks may deal with it there."""
         path = masters.find_file(file_id).file.path
         call.permit(path)
         return path
+
+
+def _is_bound(call: Call) -> bool:
+    """Whether whoever asks may deal with some paths only."""
+    return call.actor is None or bool(call.actor.prefix)
 
 
 def _active(located: Located) -> Located:
