@@ -11,8 +11,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from common.errors import FileDeleted, FileUnknown, PathTaken, PreconditionFailed, TooManyVersions, VersionUnknown
-from common.records import Checksum, FileInfo, Heartbeat, chunk_id
+from common.errors import (
+    Conflict,
+    FileDeleted,
+    FileUnknown,
+    PathTaken,
+    PreconditionFailed,
+    TooManyVersions,
+    VersionUnknown,
+)
+from common.records import Checksum, FileInfo, Heartbeat, chunk_id, describe_checksum
 from master_node.attempts import MANY_LOOSE, Loose, Resumable
 
 ACTIVE, DELETED, PURGED = "active", "deleted", "purged"
@@ -42,7 +50,7 @@ class Version:
     chunk_count: int
     chunk_size_bytes: int
     replication_factor: int
-    checksum: Checksum
+    checksum: Checksum | None
     content_type: str
     created_at: str
     restored_from: int = 0
@@ -370,6 +378,25 @@ def restore_version(file: File, number: int, *, expires_at: float, max_versions:
     return overwrite(rest, content, expires_at=expires_at, max_versions=max_versions, now=now)
 
 
+def with_checksum(file: File, version_id: str, checksum: Checksum) -> File:
+    """The file with the checksum of a version that had none; the file itself where that has this one already."""
+    versions = [file.version, *(old.version for old in file.old_versions)]
+    found = next((version for version in versions if version is not None and version.version_id == version_id), None)
+    if found is None:
+        raise VersionUnknown("the file has no such version any more, or never had it", version_id=version_id)
+    if found.checksum is not None:
+        if found.checksum != checksum:
+            raise Conflict("the version has another checksum", version_id=version_id)
+        return file
+    summed = replace(found, checksum=checksum)
+    return replace(
+        file,
+        revision=file.revision + 1,
+        version=summed if file.version is found else file.version,
+        old_versions=tuple(replace(old, version=summed) if old.version is found else old for old in file.old_versions),
+    )
+
+
 def _require_old(file: File, number: int) -> OldVersion:
     chosen = next((old for old in file.old_versions if old.version.number == number and not old.is_released), None)
     if chosen is None:
@@ -473,7 +500,7 @@ def _describe_old(old: OldVersion) -> dict[str, object]:
     return {
         "version": old.version.number,
         "size": old.version.size_bytes,
-        "checksum": {"algorithm": old.version.checksum.algorithm, "value": old.version.checksum.value},
+        "checksum": describe_checksum(old.version.checksum),
         "created_at": old.version.created_at,
         "superseded_at": old.superseded_at,
         "is_restorable": not old.is_released,

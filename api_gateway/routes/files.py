@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from api_gateway.checksums import describe
 from api_gateway.preview import preview_headers
 from api_gateway.receiving import receive_form
 from api_gateway.redundancy import read_redundancy
@@ -14,7 +15,7 @@ from api_gateway.routes.answers import (
     wanted_level,
     wanted_map,
 )
-from common.calls import Answer, Call, json_answer
+from common.calls import Answer, Call, Started, json_answer
 from common.edge import Edge
 from common.errors import FileDeleted, FileUnknown
 from common.master_client import Located
@@ -86,6 +87,19 @@ def add_file_routes(edge: Edge, services: GatewayServices) -> None:
         """The same bytes to be shown on the page, of the types that are safe there."""
         return bytes_answer(services, call, located(call, file_id), preview_headers)
 
+    @edge.route("GET", "/files/<file_id>/checksum")
+    def get_checksum(call: Call, file_id: str) -> Answer:
+        """That of the whole file; where it has none, all of it is read for that."""
+        found = located(call, file_id)
+        headers = [("ETag", found.file.etag)]
+        if (checksum := found.file.checksum) is not None:
+            return json_answer(describe(found.file, checksum, is_kept=True), 200, headers)
+        headers.append(("Content-Type", "application/json"))
+        if call.method == "HEAD":
+            return Answer(200, headers)
+        pieces = Started(services.checksums.make(found))
+        return Answer(200, headers, pieces, pieces.close)
+
     @edge.route("DELETE", "/files/<file_id>")
     def delete_file(call: Call, file_id: str) -> Answer:
         return file_answer(delete(call, file_id, call.headers.get("If-Match")))
@@ -106,6 +120,7 @@ def add_file_routes(edge: Edge, services: GatewayServices) -> None:
             call.permit(path)
         restored = masters.restore_file(file_id, version, path, bound_path(call, file_id))
         call.subjects += (restored.path,)
+        call.about = {"version": restored.version if version is None else version}
         return to_page(restored.path) if is_html_form(call) else file_answer(restored)
 
     @edge.route("POST", "/trash/empty")
@@ -116,14 +131,17 @@ def add_file_routes(edge: Edge, services: GatewayServices) -> None:
         prefix = own if body.get("prefix") is None else take(body, "prefix", str)
         call.permit(prefix)
         emptied = masters.empty_trash(prefix)
+        call.about = emptied
         return Answer(303, list(_TO_TRASH)) if is_html_form(call) else json_answer(emptied)
 
     @edge.route("PATCH", "/files/<file_id>")
     def rename_file(call: Call, file_id: str) -> Answer:
         path = take(call.json(), "path", str)
         call.permit(path)
-        from_path = bound_path(call, file_id)
-        return file_answer(masters.rename_file(file_id, path, call.headers.get("If-Match"), from_path))
+        # Also for who may change all paths: the audit log says what was moved where.
+        from_path = path_of(call, file_id)
+        condition = from_path if _is_bound(call) else None
+        return file_answer(masters.rename_file(file_id, path, call.headers.get("If-Match"), condition))
 
     def located(call: Call, file_id: str) -> Located:
         """The file, or an old version of it, with what the request needs of its chunk map."""
@@ -134,6 +152,7 @@ def add_file_routes(edge: Edge, services: GatewayServices) -> None:
 
     def delete(call: Call, file_id: str, if_match: str | None = None) -> FileInfo:
         is_permanent = call.flag("permanent")
+        call.about = {"is_permanent": is_permanent}
         deleted = masters.delete_file(file_id, is_permanent, if_match, bound_path(call, file_id))
         call.subjects += (deleted.path,)
         return deleted
@@ -143,11 +162,18 @@ def add_file_routes(edge: Edge, services: GatewayServices) -> None:
 
         Nobody else pays for the look.
         """
-        if call.actor is not None and not call.actor.prefix:
-            return None
+        return path_of(call, file_id) if _is_bound(call) else None
+
+    def path_of(call: Call, file_id: str) -> str:
+        """Where the file is, if whoever asks may deal with it there."""
         path = masters.find_file(file_id).file.path
         call.permit(path)
         return path
+
+
+def _is_bound(call: Call) -> bool:
+    """Whether whoever asks may deal with some paths only."""
+    return call.actor is None or bool(call.actor.prefix)
 
 
 def _active(located: Located) -> Located:
