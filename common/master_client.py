@@ -25,8 +25,9 @@ from common.errors import (
     NoMasterAnswers,
     PeerUnreachable,
 )
+from common.fields import take, take_objects
 from common.http import HttpPool
-from common.records import Checksum, ChunkLocation, FileInfo, Heartbeat, OpenUpload, StoredChunk, take, take_objects
+from common.records import Checksum, ChunkLocation, FileInfo, Heartbeat, OpenUpload, StoredChunk
 from common.resumables import NewResumable, ResumableInfo, ResumedUpload
 
 

@@ -12,12 +12,13 @@ from common.auth import ClusterSecret
 from common.calls import Answer, Call, json_answer
 from common.edge import Edge, internal_edge
 from common.errors import InvalidRequest, VersionUnknown
+from common.fields import take, take_objects, take_optional
 from common.logs import EventLog
 from common.master_client import Located, MapPart
 from common.monitoring import Monitoring
 from common.openapi.build import build_document
 from common.openapi.service import add_document_route
-from common.records import Checksum, StoredChunk, is_version_id, take, take_objects
+from common.records import Checksum, StoredChunk, is_version_id
 from common.resumables import NewResumable
 from master_node.catalog import MAX_CHUNK_PAGE, Catalog, Expected, read_level
 from master_node.cluster_routes import ClusterServices, add_cluster_routes
@@ -77,13 +78,14 @@ def _add_upload_routes(edge: Edge, services: MasterServices, log: EventLog) -> N
     @edge.route("POST", "/uploads")
     def open_upload(call: Call) -> Answer:
         body = call.json()
+        resumable = take_optional(body, "resumable", dict)
         opened = services.uploads.open(
-            _optional(body, "path", str),
-            _optional(body, "replication_factor", int),
+            take_optional(body, "path", str),
+            take_optional(body, "replication_factor", int),
             take(body, "place", int),
-            _optional(body, "consistency", str),
-            _optional(body, "size_bytes", int),
-            NewResumable.from_json(take(body, "resumable", dict)) if body.get("resumable") is not None else None,
+            take_optional(body, "consistency", str),
+            take_optional(body, "size_bytes", int),
+            NewResumable.from_json(resumable) if resumable is not None else None,
         )
         return json_answer(opened.to_json(), 201)
 
@@ -91,7 +93,7 @@ def _add_upload_routes(edge: Edge, services: MasterServices, log: EventLog) -> N
     def record_chunks(call: Call, upload_id: str) -> Answer:
         body = call.json()
         chunks, place_from, place = _chunks(body), take(body, "place_from", int), take(body, "place", int)
-        attempt = _optional(body, "attempt", int)
+        attempt = take_optional(body, "attempt", int)
         if attempt is None:
             opened = services.uploads.record(upload_id, chunks, place_from, place)
         else:
@@ -101,7 +103,7 @@ def _add_upload_routes(edge: Edge, services: MasterServices, log: EventLog) -> N
     @edge.route("POST", "/uploads/<upload_id>/commit")
     def commit_upload(call: Call, upload_id: str) -> Answer:
         body = call.json()
-        attempt = _optional(body, "attempt", int)
+        attempt = take_optional(body, "attempt", int)
         if body.get("sealed") is True:
             file, is_new = services.resumables.commit_sealed(upload_id)
         elif attempt is None:
@@ -149,16 +151,16 @@ def _add_file_routes(edge: Edge, services: MasterServices) -> None:
     @edge.route("POST", "/files/<file_id>/restore")
     def restore_file(call: Call, file_id: str) -> Answer:
         body = call.json()
-        expected = Expected(path=_optional(body, "from_path", str))
+        expected = Expected(path=take_optional(body, "from_path", str))
         restored = services.catalog.restore(
-            file_id, _optional(body, "version", int), _optional(body, "path", str), expected
+            file_id, take_optional(body, "version", int), take_optional(body, "path", str), expected
         )
         return json_answer(restored.to_json())
 
     @edge.route("PATCH", "/files/<file_id>")
     def rename_file(call: Call, file_id: str) -> Answer:
         body = call.json()
-        expected = Expected(_optional(body, "if_match", str), _optional(body, "from_path", str))
+        expected = Expected(take_optional(body, "if_match", str), take_optional(body, "from_path", str))
         return json_answer(services.catalog.rename(file_id, take(body, "path", str), expected).to_json())
 
     @edge.route("POST", "/trash/empty")
@@ -184,7 +186,7 @@ def _commit_request(body: Mapping[str, Any]) -> CommitRequest:
         chunk_count=take(body, "chunk_count", int),
         checksum=Checksum.from_json(take(body, "checksum", dict)),
         chunks=_chunks(body),
-        preconditions=Preconditions(_optional(body, "if_match", str), _optional(body, "if_none_match", str)),
+        preconditions=Preconditions(take_optional(body, "if_match", str), take_optional(body, "if_none_match", str)),
     )
 
 
@@ -202,7 +204,3 @@ def _located(located: Located) -> Answer:
 
 def _chunks(body: Mapping[str, Any]) -> tuple[StoredChunk, ...]:
     return tuple(StoredChunk.from_json(item) for item in take_objects(body, "chunks"))
-
-
-def _optional(body: Mapping[str, Any], name: str, kind: type[Any]) -> Any:
-    return None if body.get(name) is None else take(body, name, kind)

@@ -17,8 +17,9 @@ from api_gateway.routes.answers import (
 from common.calls import Answer, Call, json_answer
 from common.edge import Edge
 from common.errors import FileDeleted, FileUnknown
+from common.fields import take, take_optional
 from common.master_client import Located
-from common.records import FileInfo, take
+from common.records import FileInfo
 
 LISTING_PARAMETERS = ("prefix", "delimiter", "limit", "cursor", "status")
 MAX_MAP_PAGE = 1000
@@ -100,8 +101,8 @@ def add_file_routes(edge: Edge, services: GatewayServices) -> None:
     def restore_file(call: Call, file_id: str) -> Answer:
         """Out of the trash; or with {"version": n} an old version, with {"path": ...} under another path."""
         body = {} if is_html_form(call) else call.json()
-        version = None if body.get("version") is None else take(body, "version", int)
-        path = None if body.get("path") is None else take(body, "path", str)
+        version = take_optional(body, "version", int)
+        path = take_optional(body, "path", str)
         if path is not None:
             call.permit(path)
         restored = masters.restore_file(file_id, version, path, bound_path(call, file_id))
@@ -113,7 +114,9 @@ def add_file_routes(edge: Edge, services: GatewayServices) -> None:
         """A part of it, at most about a second's work; to be repeated while there is more."""
         body = {} if is_html_form(call) else call.json()
         own = call.actor.prefix if call.actor is not None else ""
-        prefix = own if body.get("prefix") is None else take(body, "prefix", str)
+        prefix = take_optional(body, "prefix", str)
+        if prefix is None:
+            prefix = own
         call.permit(prefix)
         emptied = masters.empty_trash(prefix)
         return Answer(303, list(_TO_TRASH)) if is_html_form(call) else json_answer(emptied)
