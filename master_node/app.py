@@ -67,6 +67,7 @@ def create_app(
     _add_upload_routes(edge, services, log)
     add_resumable_routes(edge, services.resumables)
     _add_file_routes(edge, services)
+    _add_change_routes(edge, services)
     add_quota_routes(edge, services.ledger)
     add_cluster_routes(edge, services.cluster)
     add_key_routes(edge, services.keys)
@@ -143,6 +144,17 @@ def _add_file_routes(edge: Edge, services: MasterServices) -> None:
         version = call.number("version", 0, MAX_VERSION, minimum=1) or None
         return _located(services.catalog.find(file_id, _map_part(call), _level(call), version))
 
+    @edge.route("GET", "/versions/<version_id>/chunks")
+    def list_chunks(call: Call, version_id: str) -> Answer:
+        if not is_version_id(version_id):
+            raise VersionUnknown("a version id is 32 hexadecimal digits")
+        start = call.number("start", 0, 2**32)
+        limit = call.number("limit", MAX_CHUNK_PAGE, MAX_CHUNK_PAGE, minimum=1)
+        chunks = services.catalog.list_chunks(version_id, start, limit, _level(call))
+        return json_answer({"chunks": [chunk.to_json() for chunk in chunks]})
+
+
+def _add_change_routes(edge: Edge, services: MasterServices) -> None:
     @edge.route("DELETE", "/files/<file_id>")
     def delete_file(call: Call, file_id: str) -> Answer:
         expected = Expected(call.query.get("if_match"), call.query.get("path"))
@@ -167,15 +179,6 @@ def _add_file_routes(edge: Edge, services: MasterServices) -> None:
     def empty_trash(call: Call) -> Answer:
         emptied = services.trash.empty(take(call.json(), "prefix", str))
         return json_answer({"deleted": emptied.deleted, "more": emptied.more})
-
-    @edge.route("GET", "/versions/<version_id>/chunks")
-    def list_chunks(call: Call, version_id: str) -> Answer:
-        if not is_version_id(version_id):
-            raise VersionUnknown("a version id is 32 hexadecimal digits")
-        start = call.number("start", 0, 2**32)
-        limit = call.number("limit", MAX_CHUNK_PAGE, MAX_CHUNK_PAGE, minimum=1)
-        chunks = services.catalog.list_chunks(version_id, start, limit, _level(call))
-        return json_answer({"chunks": [chunk.to_json() for chunk in chunks]})
 
 
 def _commit_request(body: Mapping[str, Any]) -> CommitRequest:
