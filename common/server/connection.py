@@ -85,7 +85,8 @@ class Connection:
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._tls_sock is not None and not self._begin_tls(self._tls_sock):
                 return
-            while not self._is_stopping and self._serve_one():
+            # Also while it is being stopped: a client that was not told so may have sent a request already.
+            while self._serve_one():
                 pass
         except (PeerGone, OSError):
             pass
