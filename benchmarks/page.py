@@ -128,8 +128,6 @@ def _measure_heap(browser: Browser, config: Config, hole: Path, options: argpars
         end="",
     )
     print(f"{len(samples)} samples: at most {max(samples) / MIB:.1f} MiB, at the end {samples[-1] / MIB:.1f} MiB")
-    page.get_by_role("button", name="Cancel all").click()
-    page.wait_for_load_state("networkidle")
     page.close()
 
 
