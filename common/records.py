@@ -212,9 +212,24 @@ class Checksum:
         return cls(take(source, "algorithm", str), take(source, "value", str))
 
 
+def describe_checksum(checksum: Checksum | None) -> dict[str, Any] | None:
+    """As JSON: null where none was made."""
+    return None if checksum is None else checksum.to_json()
+
+
+def take_checksum(source: Mapping[str, Any]) -> Checksum | None:
+    """The field "checksum", which must be there; None where it says that none was made."""
+    if "checksum" in source and source["checksum"] is None:
+        return None
+    return Checksum.from_json(take(source, "checksum", dict))
+
+
 @dataclass(frozen=True)
 class FileInfo:
-    """One file as clients see it: the names of the fields are the REST's own. Sizes in bytes, times RFC 3339 UTC."""
+    """One file as clients see it: the names of the fields are the REST's own. Sizes in bytes, times RFC 3339 UTC.
+
+    checksum: None where the gateway that received it makes none.
+    """
 
     file_id: str
     path: str
@@ -223,7 +238,7 @@ class FileInfo:
     version_id: str
     size: int
     content_type: str
-    checksum: Checksum
+    checksum: Checksum | None
     chunk_size: int
     chunk_count: int
     replication_factor: int
@@ -245,7 +260,7 @@ class FileInfo:
             "version_id": self.version_id,
             "size": self.size,
             "content_type": self.content_type,
-            "checksum": self.checksum.to_json(),
+            "checksum": describe_checksum(self.checksum),
             "chunk_size": self.chunk_size,
             "chunk_count": self.chunk_count,
             "replication_factor": self.replication_factor,
@@ -266,7 +281,7 @@ class FileInfo:
             version_id=take(source, "version_id", str),
             size=take(source, "size", int),
             content_type=take(source, "content_type", str),
-            checksum=Checksum.from_json(take(source, "checksum", dict)),
+            checksum=take_checksum(source),
             chunk_size=take(source, "chunk_size", int),
             chunk_count=take(source, "chunk_count", int),
             replication_factor=take(source, "replication_factor", int),

@@ -18,7 +18,7 @@ from common.master_client import Located, MapPart
 from common.monitoring import Monitoring
 from common.openapi.build import build_document
 from common.openapi.service import add_document_route
-from common.records import Checksum, StoredChunk, is_version_id
+from common.records import Checksum, StoredChunk, is_version_id, take_checksum
 from common.resumables import NewResumable
 from master_node.catalog import MAX_CHUNK_PAGE, Catalog, Expected, read_level
 from master_node.cluster_routes import ClusterServices, add_cluster_routes
@@ -175,6 +175,12 @@ def _add_change_routes(edge: Edge, services: MasterServices) -> None:
         expected = Expected(take_optional(body, "if_match", str), take_optional(body, "from_path", str))
         return json_answer(services.catalog.rename(file_id, take(body, "path", str), expected).to_json())
 
+    @edge.route("POST", "/files/<file_id>/checksum")
+    def record_checksum(call: Call, file_id: str) -> Answer:
+        body = call.json()
+        checksum = Checksum.from_json(take(body, "checksum", dict))
+        return json_answer(services.catalog.record_checksum(file_id, take(body, "version_id", str), checksum).to_json())
+
     @edge.route("POST", "/trash/empty")
     def empty_trash(call: Call) -> Answer:
         emptied = services.trash.empty(take(call.json(), "prefix", str))
@@ -187,7 +193,7 @@ def _commit_request(body: Mapping[str, Any]) -> CommitRequest:
         content_type=take(body, "content_type", str),
         size=take(body, "size", int),
         chunk_count=take(body, "chunk_count", int),
-        checksum=Checksum.from_json(take(body, "checksum", dict)),
+        checksum=take_checksum(body),
         chunks=_chunks(body),
         preconditions=Preconditions(take_optional(body, "if_match", str), take_optional(body, "if_none_match", str)),
     )

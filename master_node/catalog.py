@@ -11,7 +11,7 @@ from common.clock import Clock
 from common.errors import Conflict, FileUnknown, InvalidPath, InvalidRequest
 from common.master_client import NO_CHUNKS, Located, MapPart
 from common.paths import check_path, is_folder
-from common.records import ChunkLocation, FileInfo, Target
+from common.records import Checksum, ChunkLocation, FileInfo, Target
 from common.settings import MasterSettings
 from master_node import file_changes, model
 from master_node.election import Election
@@ -170,6 +170,13 @@ class Catalog:
             return renamed
 
         return self._change(file_id, change, path).to_info()
+
+    def record_checksum(self, file_id: str, version_id: str, checksum: Checksum) -> FileInfo:
+        """Put down the checksum of one of the file's versions; raises VersionUnknown, Conflict where it has another.
+
+        What is written names the version, so that it cannot land on one that has come since.
+        """
+        return self._change(file_id, lambda file: file_changes.with_checksum(file, version_id, checksum)).to_info()
 
     def _purge(self, file_id: str, expected: Expected) -> FileInfo:
         """Also answers for a file that was purged already: the answer to the first call may have been lost."""

@@ -54,7 +54,7 @@ class CommitRequest:
     content_type: str
     size: int
     chunk_count: int
-    checksum: Checksum
+    checksum: Checksum | None
     chunks: tuple[StoredChunk, ...]
     preconditions: Preconditions = field(default_factory=Preconditions)
 

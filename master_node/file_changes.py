@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from common.errors import FileDeleted, FileUnknown, PathTaken, TooManyVersions, VersionUnknown
+from common.errors import Conflict, FileDeleted, FileUnknown, PathTaken, TooManyVersions, VersionUnknown
+from common.records import Checksum
 from master_node.model import ACTIVE, DELETED, NEVER, PURGED, File, OldVersion, Upload, Version
 
 # A commit is held back, to be tried again, while a file has this many times its allowed old versions.
@@ -104,6 +105,25 @@ def restore_version(file: File, number: int, *, expires_at: float, max_versions:
     rest = replace(file, old_versions=tuple(old for old in file.old_versions if old is not chosen))
     content = replace(chosen.version, restored_from=number)
     return overwrite(rest, content, expires_at=expires_at, max_versions=max_versions, now=now)
+
+
+def with_checksum(file: File, version_id: str, checksum: Checksum) -> File:
+    """The file with the checksum of a version that had none; the file itself where that has this one already."""
+    versions = [file.version, *(old.version for old in file.old_versions)]
+    found = next((version for version in versions if version is not None and version.version_id == version_id), None)
+    if found is None:
+        raise VersionUnknown("the file has no such version any more, or never had it", version_id=version_id)
+    if found.checksum is not None:
+        if found.checksum != checksum:
+            raise Conflict("the version has another checksum", version_id=version_id)
+        return file
+    summed = replace(found, checksum=checksum)
+    return replace(
+        file,
+        revision=file.revision + 1,
+        version=summed if file.version is found else file.version,
+        old_versions=tuple(replace(old, version=summed) if old.version is found else old for old in file.old_versions),
+    )
 
 
 def without_version(file: File, version_id: str) -> File:

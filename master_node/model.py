@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from common.errors import FileUnknown, PreconditionFailed
-from common.records import Checksum, FileInfo, Heartbeat, chunk_id
+from common.records import Checksum, FileInfo, Heartbeat, chunk_id, describe_checksum
 from master_node.attempts import MANY_LOOSE, Loose, Resumable
 
 ACTIVE, DELETED, PURGED = "active", "deleted", "purged"
@@ -37,7 +37,7 @@ class Version:
     chunk_count: int
     chunk_size_bytes: int
     replication_factor: int
-    checksum: Checksum
+    checksum: Checksum | None
     content_type: str
     created_at: str
     restored_from: int = 0
@@ -280,7 +280,7 @@ def _describe_old(old: OldVersion) -> dict[str, object]:
     return {
         "version": old.version.number,
         "size": old.version.size_bytes,
-        "checksum": {"algorithm": old.version.checksum.algorithm, "value": old.version.checksum.value},
+        "checksum": describe_checksum(old.version.checksum),
         "created_at": old.version.created_at,
         "superseded_at": old.superseded_at,
         "is_restorable": not old.is_released,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from api_gateway.checksums import describe
 from api_gateway.preview import preview_headers
 from api_gateway.routes.answers import (
     GatewayServices,
@@ -10,7 +11,7 @@ from api_gateway.routes.answers import (
     wanted_level,
     wanted_map,
 )
-from common.calls import Answer, Call, json_answer
+from common.calls import Answer, Call, Started, json_answer
 from common.edge import Edge
 from common.errors import FileDeleted, FileUnknown
 from common.master_client import Located
@@ -66,6 +67,19 @@ def add_file_routes(edge: Edge, services: GatewayServices) -> None:
     def preview(call: Call, file_id: str) -> Answer:
         """The same bytes to be shown on the page, of the types that are safe there."""
         return bytes_answer(services, call, _located(services, call, file_id), preview_headers)
+
+    @edge.route("GET", "/files/<file_id>/checksum")
+    def get_checksum(call: Call, file_id: str) -> Answer:
+        """That of the whole file; where it has none, all of it is read for that."""
+        found = _located(services, call, file_id)
+        headers = [("ETag", found.file.etag)]
+        if (checksum := found.file.checksum) is not None:
+            return json_answer(describe(found.file, checksum, is_kept=True), 200, headers)
+        headers.append(("Content-Type", "application/json"))
+        if call.method == "HEAD":
+            return Answer(200, headers)
+        pieces = Started(services.checksums.make(found))
+        return Answer(200, headers, pieces, pieces.close)
 
 
 def _located(services: GatewayServices, call: Call, file_id: str) -> Located:

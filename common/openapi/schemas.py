@@ -52,7 +52,7 @@ FILE = record(
         "version_id": ID,
         "size": {**COUNT, "description": "In bytes."},
         "content_type": TEXT,
-        "checksum": ref("Checksum"),
+        "checksum": nullable(ref("Checksum")),
         "chunk_size": COUNT,
         "chunk_count": COUNT,
         "replication_factor": COUNT,
@@ -62,14 +62,14 @@ FILE = record(
         "file_name": {"type": "string", "description": "The path's last segment."},
         "etag": TEXT,
     },
-    text="One file. Its id stays over new versions and renames.",
+    text="One file. Its id stays over new versions and renames. checksum: null where none was made.",
 )
 
 OLD_VERSION = record(
     {
         "version": COUNT,
         "size": COUNT,
-        "checksum": ref("Checksum"),
+        "checksum": nullable(ref("Checksum")),
         "created_at": TIME,
         "superseded_at": TIME,
         "is_restorable": FLAG,

@@ -6,6 +6,7 @@ import pytest
 
 from common.errors import Conflict, FileDeleted, FileUnknown, InvalidPath, PathTaken, PreconditionFailed, VersionUnknown
 from common.master_client import MapPart
+from common.records import Checksum
 from master_node import file_changes, model
 from master_node.catalog import Expected
 from master_node.listing import ListingQuery
@@ -238,6 +239,18 @@ def test_the_trash_is_kept_for_its_time_by_the_cluster_s_clock_also_on_a_fresh_m
         present = store.find_file(file_id)
         assert present is not None
         assert present.due_at == pytest.approx(100.0 + kept)
+
+
+def test_a_checksum_of_what_is_not_there_is_refused(master: Master) -> None:
+    file = master.put("a")
+    checksum = Checksum("sha256", "11" * 32)
+    with pytest.raises(FileUnknown):
+        master.catalog.record_checksum(hex_id("nobody"), hex_id("nothing"), checksum)
+    with pytest.raises(VersionUnknown):
+        master.catalog.record_checksum(file.file_id, hex_id("nothing"), checksum)
+    master.catalog.delete(file.file_id, is_permanent=True)
+    with pytest.raises(FileUnknown):
+        master.catalog.record_checksum(file.file_id, file.to_info().version_id, checksum)
 
 
 def test_the_chunk_map_names_living_workers_first(master: Master) -> None:

@@ -7,13 +7,24 @@ from dataclasses import replace
 
 import pytest
 
-from common.errors import DFSError, FileDeleted, FileUnknown, PreconditionFailed, TooManyVersions, VersionUnknown
+from common.errors import (
+    Conflict,
+    DFSError,
+    FileDeleted,
+    FileUnknown,
+    PreconditionFailed,
+    TooManyVersions,
+    VersionUnknown,
+)
+from common.records import Checksum
 from master_node import file_changes, model
 from master_node.model import File, Preconditions, Version
 from tests.support.metadata import hex_id, make_file, make_old, make_upload, make_version
 
 LATER = "2026-02-01T00:00:00.000Z"
+SHA256 = Checksum("sha256", "11" * 32)
 FILE = make_file("a", size_bytes=10)
+UNSUMMED = replace(FILE, version=replace(make_version("a", size_bytes=10), checksum=None))
 TRASHED = file_changes.trash(FILE, expires_at=50.0, now=LATER)
 PURGED = file_changes.purge(FILE, 7.0, LATER)
 BAR = file_changes.bar(hex_id("u"), 7.0, LATER)
@@ -46,6 +57,7 @@ CHANGES: dict[str, Callable[[], tuple[File, File]]] = {
     "free a version": lambda: (with_versions(2), file_changes.without_version(with_versions(2), hex_id(1))),
     "release a version": lambda: (with_versions(2), file_changes.released(with_versions(2), hex_id(1))),
     "postpone": lambda: (with_versions(2), file_changes.postponed(with_versions(2), 9.0)),
+    "checksum": lambda: (UNSUMMED, file_changes.with_checksum(UNSUMMED, hex_id("a"), SHA256)),
     "touch": lambda: (FILE, file_changes.touched(FILE)),
     "revive": lambda: (BAR, file_changes.revive(BAR, "a", make_version("u"), LATER)),
 }
@@ -147,6 +159,29 @@ def test_a_file_in_the_trash_comes_back_where_it_was_or_elsewhere() -> None:
     back = file_changes.restore_from_trash(TRASHED, None, LATER)
     assert (back.status, back.path, back.expires_at, back.key) == (model.ACTIVE, "a", model.NEVER, "a/a")
     assert file_changes.restore_from_trash(TRASHED, "b", LATER).key == "a/b"
+
+
+@pytest.mark.parametrize(
+    "file", [UNSUMMED, overwritten(UNSUMMED, make_version(2)), file_changes.trash(UNSUMMED, expires_at=50.0, now=LATER)]
+)
+def test_a_checksum_goes_to_just_the_version_it_is_of(file: File) -> None:
+    summed = file_changes.with_checksum(file, hex_id("a"), SHA256)
+    versions = [summed.version, *(old.version for old in summed.old_versions)]
+    checksums = {version.version_id: version.checksum for version in versions if version is not None}
+    others = {hex_id(2): make_version(2).checksum} if file.old_versions else {}
+    assert checksums == {hex_id("a"): SHA256, **others}
+    assert replace(summed, revision=file.revision, version=None, old_versions=()) == replace(
+        file, version=None, old_versions=()
+    )
+
+
+def test_a_checksum_is_put_down_once_and_never_changed() -> None:
+    summed = file_changes.with_checksum(UNSUMMED, hex_id("a"), SHA256)
+    assert file_changes.with_checksum(summed, hex_id("a"), SHA256) is summed
+    with pytest.raises(Conflict):
+        file_changes.with_checksum(summed, hex_id("a"), Checksum("sha256", "22" * 32))
+    with pytest.raises(VersionUnknown):
+        file_changes.with_checksum(UNSUMMED, hex_id("another"), SHA256)
 
 
 def test_a_purged_file_has_given_up_all_its_bytes() -> None:

@@ -206,6 +206,7 @@ TRIES: dict[tuple[str, str], Try] = {
     ("POST", "/files"): Try(one(WRITE), a_form, 201),
     ("GET", "/files/<file_id>"): Try(one(READ), to_file("")),
     ("GET", "/files/<file_id>/chunks"): Try(one(READ), to_file("/chunks")),
+    ("GET", "/files/<file_id>/checksum"): Try(one(READ), to_file("/checksum")),
     ("GET", "/files/<file_id>/download"): Try(one(READ), to_file("/download")),
     # The scene's files have no type.
     ("GET", "/files/<file_id>/preview"): Try(one(READ), to_file("/preview"), 415),

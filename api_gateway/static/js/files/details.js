@@ -46,7 +46,7 @@ export function showDetails(entry, actions) {
       factList(file),
       linkSection(entry),
       versionSection(file, restored),
-      checksumSection(file),
+      checksumSection(file, () => fill().catch(failed), closing.signal),
       chunkSection(file),
     ];
     facts.replaceChildren(...sections.filter(Boolean));
@@ -72,7 +72,8 @@ function factList(file) {
   );
 }
 
-function checksumSection(file) {
+function checksumSection(file, changed, signal) {
+  if (!file.checksum) return missingChecksum(file, changed, signal);
   const { algorithm, value } = file.checksum;
   const copyChecksum = button("Copy checksum", () => copy(value, "Checksum"), { icon: "copy" });
   const command = `echo "${value}  FILE" | ${algorithm}sum --check`;
@@ -85,6 +86,27 @@ function checksumSection(file) {
     element("p", { class: "quiet-text" }, "To check a copy of it on a shell:"),
     element("code", { class: "code" }, command),
   );
+}
+
+function missingChecksum(file, changed, signal) {
+  const words = element("p", { class: "quiet-text", role: "status" }, "None was made when the file was stored.");
+  const make = async () => {
+    compute.disabled = true;
+    words.textContent = "The whole file is being read ...";
+    try {
+      const made = await request("GET", `/files/${file.file_id}/checksum`, { signal });
+      if (made.etag !== file.etag) return changed();
+      const filled = checksumSection({ ...file, checksum: made.checksum });
+      section.replaceWith(filled);
+      filled.querySelector("button").focus();
+    } catch (error) {
+      if (error.name !== "AbortError") words.textContent = explain(error);
+    }
+    compute.disabled = false;
+  };
+  const compute = button("Compute", make, { id: "compute-checksum" });
+  const section = element("section", { "aria-label": "Checksum" }, element("h3", {}, "Checksum"), words, compute);
+  return section;
 }
 
 function versionSection(file, restored) {
