@@ -55,6 +55,7 @@ def _add_delete_routes(edge: Edge, masters: MasterClient) -> None:
             prefix = call.actor.prefix if call.actor is not None else ""
         call.permit(prefix)
         emptied = masters.empty_trash(prefix)
+        call.about = emptied
         return Answer(303, list(_TO_TRASH)) if is_html_form(call) else json_answer(emptied)
 
 
@@ -68,18 +69,22 @@ def _add_move_routes(edge: Edge, masters: MasterClient) -> None:
             call.permit(path)
         restored = masters.restore_file(file_id, version, path, _bound_path(masters, call, file_id))
         call.subjects += (restored.path,)
+        call.about = {"version": restored.version if version is None else version}
         return to_page(restored.path) if is_html_form(call) else file_answer(restored)
 
     @edge.route("PATCH", "/files/<file_id>")
     def rename_file(call: Call, file_id: str) -> Answer:
         path = take(call.json(), "path", str)
         call.permit(path)
-        from_path = _bound_path(masters, call, file_id)
-        return file_answer(masters.rename_file(file_id, path, call.headers.get("If-Match"), from_path))
+        # Also for who may change all paths: the audit log says what was moved where.
+        from_path = _path_of(masters, call, file_id)
+        condition = from_path if _is_bound(call) else None
+        return file_answer(masters.rename_file(file_id, path, call.headers.get("If-Match"), condition))
 
 
 def _delete(masters: MasterClient, call: Call, file_id: str, if_match: str | None = None) -> FileInfo:
     is_permanent = call.flag("permanent")
+    call.about = {"is_permanent": is_permanent}
     deleted = masters.delete_file(file_id, is_permanent, if_match, _bound_path(masters, call, file_id))
     call.subjects += (deleted.path,)
     return deleted
@@ -90,8 +95,16 @@ def _bound_path(masters: MasterClient, call: Call, file_id: str) -> str | None:
 
     Nobody else pays for the look.
     """
-    if call.actor is not None and not call.actor.prefix:
-        return None
+    return _path_of(masters, call, file_id) if _is_bound(call) else None
+
+
+def _path_of(masters: MasterClient, call: Call, file_id: str) -> str:
+    """Where the file is, if whoever asks may deal with it there."""
     path = masters.find_file(file_id).file.path
     call.permit(path)
     return path
+
+
+def _is_bound(call: Call) -> bool:
+    """Whether whoever asks may deal with some paths only."""
+    return call.actor is None or bool(call.actor.prefix)
