@@ -1,7 +1,8 @@
 """The checksum of a whole file, made beside its transfer: SHA-256, because every system has a tool that prints it.
 
 It costs more than all the rest of receiving a file, and the bytes must go through it in order; so it runs on a thread
-of its own while the chunks are on their way to the workers.
+of its own while the chunks are on their way to the workers. Where the processors are what limits uploads, it can be
+left out (gateway.file_checksum): what is stored is verified by the checksums of its chunks, with it or without.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from concurrent.futures import Executor, Future
 from typing import Protocol
 
 from common.checksums import Buffer
+from common.records import Checksum
 
 ALGORITHM = "sha256"
 # Less than this is hashed sooner than another thread is woken.
@@ -58,7 +60,7 @@ class FileHash(OrderedHash):
         self._sha256 = hashlib.sha256()
         super().__init__(executor, self._sha256)
 
-    def hexdigest(self) -> str:
-        """The checksum of all bytes so far."""
+    def checksum(self) -> Checksum:
+        """Of all bytes so far."""
         self.finish()
-        return self._sha256.hexdigest()
+        return Checksum(ALGORITHM, self._sha256.hexdigest())

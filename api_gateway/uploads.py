@@ -11,7 +11,6 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from api_gateway import file_hash
 from api_gateway.admission import Admission
 from api_gateway.buffers import BufferPool
 from api_gateway.file_hash import FileHash
@@ -26,7 +25,7 @@ from common.errors import DFSError, InternalError, TooManyVersions, UploadClosed
 from common.logs import EventLog
 from common.master_client import MasterClient
 from common.metrics import Count
-from common.records import Checksum, FileInfo, Placement, StoredChunk, chunk_id
+from common.records import FileInfo, Placement, StoredChunk, chunk_id
 
 FIRST_PLACE = 4
 MAX_PLACE = 64
@@ -68,8 +67,13 @@ class UploadService:
         chunk_size_bytes: int,
         keep_alive_seconds: float,
         admission: Admission,
+        *,
+        makes_checksums: bool = True,
     ) -> None:
-        """keep_alive_seconds: how often the masters hear of a slow upload; well below master.upload_idle_seconds."""
+        """keep_alive_seconds: how often the masters hear of a slow upload; well below master.upload_idle_seconds.
+
+        makes_checksums: whether each file gets the checksum of its whole content.
+        """
         self.masters = masters
         self.replicator = replicator
         self.buffers = buffers
@@ -80,6 +84,7 @@ class UploadService:
         self.chunk_size_bytes = chunk_size_bytes
         self.keep_alive_seconds = keep_alive_seconds
         self.admission = admission
+        self.makes_checksums = makes_checksums
         self.begun, self.ended = Count(), Count()
 
     def open(
@@ -133,7 +138,7 @@ class Upload:
         self._encoded_note = ""
         # The first bytes of a chunk: no buffer is taken for a chunk that nobody sends, or that drips.
         self._first = bytearray(min(FIRST_PIECE_BYTES, self._chunk_size))
-        self._hash = FileHash(service.executor)
+        self._hash = FileHash(service.executor) if service.makes_checksums else None
         self._buffer: bytearray | None = None
         self._filled = 0
         self._pending: deque[ChunkUnderWay] = deque()
@@ -184,7 +189,7 @@ class Upload:
                 content_type=options.content_type,
                 size=self._size,
                 chunk_count=self._next_index,
-                checksum=Checksum(file_hash.ALGORITHM, self._hash.hexdigest()),
+                checksum=self._hash.checksum() if self._hash is not None else None,
                 chunks=self._describe_stored(),
                 if_match=options.if_match,
                 if_none_match=options.if_none_match,
@@ -257,7 +262,7 @@ class Upload:
         checksum = checksum_of(block_digests(view))
         name = chunk_id(self._upload_id, self._next_index)
         # First the step that leaves nobody with the buffer when it fails.
-        hashed = self._hash.add(view)
+        hashed = self._hash.add(view) if self._hash is not None else None
         note = self._write_note(is_last)
         write = self._service.replicator.start(placement, name, view, checksum, self._factor, self._quorum, note)
         self._pending.append(ChunkUnderWay(self._next_index, buffer, self._filled, checksum, write, hashed))

@@ -15,6 +15,7 @@ from api_gateway.app import create_app
 from api_gateway.archive.service import ArchiveService
 from api_gateway.avoidance import Avoidance
 from api_gateway.buffers import BufferPool
+from api_gateway.checksums import ChecksumService
 from api_gateway.cross_origin import CrossOrigin
 from api_gateway.downloads import DownloadService
 from api_gateway.memory import memory_bound_bytes
@@ -66,7 +67,17 @@ def build_gateway(config: Config, node_id: str) -> Service:
     keep_alive = min(30.0, idle_seconds / 4)
     window = settings.window_chunks
     uploads = UploadService(
-        masters, replicator, buffers, executor, clock, log, window, chunk_size, keep_alive, admission
+        masters,
+        replicator,
+        buffers,
+        executor,
+        clock,
+        log,
+        window,
+        chunk_size,
+        keep_alive,
+        admission,
+        makes_checksums=settings.file_checksum != "none",
     )
     downloads = DownloadService(masters, workers, buffers, executor, avoidance, log, window, small_chunks)
     services = GatewayServices(
@@ -78,6 +89,7 @@ def build_gateway(config: Config, node_id: str) -> Service:
         max_files_per_request=settings.max_files_per_request,
         resumables=ResumableService(masters, uploads, downloads),
         max_file_bytes=settings.max_file_bytes,
+        checksums=ChecksumService(masters, downloads, log),
     )
 
     bound = memory_bound_bytes(settings, chunk_size)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -106,6 +107,12 @@ class Bench:
         self.note_peaks()
         self.figures["memory.resident"] = sum(self.cost.memory_bytes("VmRSS").values()) / MB
         self.figures["memory.proportional"] = sum(self.cost.memory_bytes("Pss").values()) / MB
+
+    @contextlib.contextmanager
+    def without_checksums(self) -> Iterator[Bench | None]:
+        """For the same figures, of the system making no checksums of whole files; None: it has no such choice."""
+        with self.system.without_checksums() as system:
+            yield None if system is None else replace(self, system=system, cost=Cost(system.services()))
 
     def stored_bytes(self) -> int:
         return stored_bytes(self.system)

@@ -34,8 +34,10 @@ def _transfers(measured: Mapping[str, float], cores: int, replicas: int) -> dict
     disk = Limit(disk_rate, "the better of disk_read_direct and disk_read_cold")
     return {
         "raw.upload": upload,
+        "raw.upload_unsummed": upload,
         "form.upload": upload,
         "four.upload": upload,
+        "four.upload_unsummed": upload,
         "raw.download_cached": cached,
         "four.download": cached,
         "raw.download_disk": disk,

@@ -28,8 +28,10 @@ def _big(sizes: Sizes) -> dict[str, Figure]:
     big, quarter = f"{sizes.big_bytes >> 20} MiB", f"4 x {sizes.big_bytes >> 22} MiB"
     rows = {
         "raw.upload": f"upload {big}, raw",
+        "raw.upload_unsummed": f"upload {big}, raw, no file checksum",
         "form.upload": f"upload {big}, form",
         "four.upload": f"upload {quarter} at once",
+        "four.upload_unsummed": f"upload {quarter} at once, no file checksum",
         "raw.download_cached": f"download {big}, from cache",
         "raw.download_disk": f"download {big}, from disk",
         "four.download": f"download {quarter} at once, from cache",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import json
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from benchmarks.systems import HOST, SystemFailed, free_ports
@@ -33,7 +35,7 @@ class DfsSystem:
         self._home = home
         _write_home(home)
         self._config: Config = _load(home)
-        self._cluster = Cluster(self._config, environment_without_settings())
+        self._cluster = self._front = Cluster(self._config, environment_without_settings())
         self.port = self._config.gateway.port
         self.replicas = self._config.cluster.replication_factor
 
@@ -52,7 +54,7 @@ class DfsSystem:
         self._cluster.stop()
 
     def services(self) -> Mapping[str, int]:
-        return {node.node_id: node.process.pid for node in self._cluster.nodes}
+        return {node.node_id: node.process.pid for node in (*self._cluster.nodes, *self._front.nodes)}
 
     def stored_files(self) -> Iterable[Path]:
         for worker_id in self._config.workers:
@@ -66,6 +68,30 @@ class DfsSystem:
             if entry["event"] == "started":
                 return int(entry["memory_bound_bytes"])
         return None
+
+    @contextlib.contextmanager
+    def without_checksums(self) -> Iterator[DfsSystem]:
+        """The same cluster through a gateway of its own, which is started for this, with the other setting.
+
+        What both share is warm already; so is the new gateway once it has taken a file.
+        """
+        own = {
+            "DFS_GATEWAY_PORT": str(free_ports(1)[0]),
+            "DFS_GATEWAY_FILE_CHECKSUM": "none",
+            "DFS_LOG_DIR": str(self._home / "logs" / "without_checksums"),
+        }
+        system = copy.copy(self)
+        system._config = _load(self._home, own)
+        system._front = Cluster(system._config, {**environment_without_settings(), **own})
+        system.port = system._config.gateway.port
+        try:
+            system._front.start_node("gateway")
+            system._front.wait_until_ready()
+            yield system
+        except LaunchError as error:
+            raise SystemFailed(f"the other gateway cannot be started: {error}") from error
+        finally:
+            system._front.stop()
 
 
 def _write_home(home: Path) -> None:
@@ -84,8 +110,8 @@ def _write_home(home: Path) -> None:
     env_file.write_text(f"DFS_CLUSTER_SECRET={secrets.token_hex(32)}\n", encoding="utf-8")
 
 
-def _load(home: Path) -> Config:
+def _load(home: Path, variables: Mapping[str, str] | None = None) -> Config:
     try:
-        return load_config(home, environment_without_settings())
+        return load_config(home, {**environment_without_settings(), **(variables or {})})
     except ConfigError as error:
         raise SystemFailed(f"the cluster's configuration is wrong: {error}") from error

@@ -88,13 +88,15 @@ def describe(
 
 
 def ratios(run: Run) -> dict[str, dict[str, float]]:
-    """Ratios between figures of one system: the range against the small file, the crowd against the few."""
+    """Ratios between figures of one system: the range against the small file, the crowd against the few, and so on."""
     found: dict[str, dict[str, float]] = {}
     for name, results in run.systems.items():
         medians = {key: statistics.median(values) for key, values in results.samples.items()}
         for title, above, below in (
             ("time of a ranged read / of a 64 KiB file's", "range.range_ms", "range.file_ms"),
             ("throughput of many / of four at once", "many.crowd", "many.few"),
+            ("throughput of an upload without / with a file checksum", "raw.upload_unsummed", "raw.upload"),
+            ("throughput of four uploads without / with file checksums", "four.upload_unsummed", "four.upload"),
         ):
             if above in medians and below in medians:
                 found.setdefault(name, {})[title] = medians[above] / medians[below]

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from benchmarks.swift_files import DEVICES, Ports, Server, servers, write_configuration
-from benchmarks.systems import HOST, SystemFailed, free_ports
+from benchmarks.systems import HOST, System, SystemFailed, free_ports
 
 PACKAGES = "swift-proxy swift-account swift-container swift-object memcached"
 PROGRAMS = ("swift-proxy-server", "swift-account-server", "swift-container-server", "swift-object-server")
@@ -98,6 +98,9 @@ class SwiftSystem:
 
     def memory_bound_bytes(self) -> int | None:
         return None
+
+    def without_checksums(self) -> contextlib.AbstractContextManager[System | None]:
+        return contextlib.nullcontext(None)
 
     def _start_memcached(self) -> None:
         user = ["-u", "root"] if os.geteuid() == 0 else []

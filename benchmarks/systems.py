@@ -51,6 +51,9 @@ class System(Protocol):
     def memory_bound_bytes(self) -> int | None:
         """The most memory that the service in front says at its start it will use; None: it says nothing."""
 
+    def without_checksums(self) -> contextlib.AbstractContextManager[System | None]:
+        """The same system making no checksums of whole files, for as long as the block; None: it has no such choice."""
+
 
 def stored_bytes(system: System) -> int:
     """How much lies on its disks; files that vanish meanwhile do not count."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import http.client
 import random
+from collections.abc import Sequence
 
 from benchmarks import curl
-from benchmarks.bench import Bench
+from benchmarks.bench import Bench, Source
 from benchmarks.lanes import Lane
 from benchmarks.systems import HOST, SystemFailed, drop_caches
 
@@ -29,6 +30,25 @@ def run_big(bench: Bench, *, is_raw: bool, is_ranged: bool) -> None:
     if is_ranged:
         _read_ranges(bench)
     curl.delete(bench.system, [BIG])
+    bench.wait_until_freed(before)
+    if is_raw:
+        _upload_without_checksum(bench, "raw.upload_unsummed", [source])
+
+
+def _upload_without_checksum(bench: Bench, key: str, sources: Sequence[Source]) -> None:
+    """The same once more where files get no checksum; nothing where the system has no such choice."""
+    before, uploads = bench.stored_bytes(), [(one.path, f"unsummed-{number}") for number, one in enumerate(sources)]
+    with bench.without_checksums() as unsummed:
+        if unsummed is None:
+            return
+        names = [name for _, name in uploads]
+        # A gateway that was just started has not touched its buffers yet.
+        curl.put_raw(unsummed.system, [(bench.sources.quarters[0].path, "warm")])
+        unsummed.transfer(key, sum(one.size_bytes for one in sources), lambda: curl.put_raw(unsummed.system, uploads))
+        if bench.is_first:
+            for one, (_, name) in zip(sources, uploads, strict=True):
+                curl.verify(unsummed.system, name, one.sha256)
+        curl.delete(unsummed.system, [*names, "warm"])
     bench.wait_until_freed(before)
 
 
@@ -72,6 +92,7 @@ def run_four(bench: Bench) -> None:
             curl.verify(system, name, source.sha256)
     curl.delete(system, names)
     bench.wait_until_freed(before)
+    _upload_without_checksum(bench, "four.upload_unsummed", bench.sources.quarters)
 
 
 def _read_ranges(bench: Bench) -> None:

@@ -30,13 +30,15 @@ class Call:
 
     rule: that of the route which serves it, as it was registered; empty where there is none. actor: who asks, set by
     the guard where it knows. subjects: the paths that it concerns, as far as handlers have said so. is_step: one of
-    many requests that together make one change, which has a line of its own in the audit log.
+    many requests that together make one change, which has a line of its own in the audit log. about: what the audit
+    log says of the change besides; nothing that is secret.
     """
 
     rule = ""
     actor: Actor | None = None
     subjects: tuple[str, ...] = ()
     is_step = False
+    about: Mapping[str, object] | None = None
 
     def __init__(self, environ: dict[str, Any]) -> None:
         self.environ = environ

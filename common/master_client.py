@@ -25,8 +25,17 @@ from common.errors import (
     NoMasterAnswers,
     PeerUnreachable,
 )
+from common.fields import take, take_objects
 from common.http import HttpPool
-from common.records import Checksum, ChunkLocation, FileInfo, Heartbeat, OpenUpload, StoredChunk, take, take_objects
+from common.records import (
+    Checksum,
+    ChunkLocation,
+    FileInfo,
+    Heartbeat,
+    OpenUpload,
+    StoredChunk,
+    describe_checksum,
+)
 from common.resumables import NewResumable, ResumableInfo, ResumedUpload
 
 
@@ -137,7 +146,7 @@ class MasterClient:
         content_type: str,
         size: int,
         chunk_count: int,
-        checksum: Checksum,
+        checksum: Checksum | None,
         chunks: Sequence[StoredChunk],
         if_match: str | None = None,
         if_none_match: str | None = None,
@@ -154,7 +163,7 @@ class MasterClient:
             "content_type": content_type,
             "size": size,
             "chunk_count": chunk_count,
-            "checksum": checksum.to_json(),
+            "checksum": describe_checksum(checksum),
             "chunks": [chunk.to_json() for chunk in chunks],
             "if_match": if_match,
             "if_none_match": if_none_match,
@@ -228,6 +237,13 @@ class MasterClient:
         """from_path: only while the file is still there."""
         body = {"path": path, "if_match": if_match, "from_path": from_path}
         return FileInfo.from_json(self._call("PATCH", f"/files/{quote(file_id, safe='')}", body))
+
+    def record_checksum(self, file_id: str, version_id: str, checksum: Checksum) -> FileInfo:
+        """Put down that of one version, present or old, which had none. Raises VersionUnknown, and Conflict for one
+        that has another; with the same it may be repeated.
+        """
+        body = {"version_id": version_id, "checksum": checksum.to_json()}
+        return FileInfo.from_json(self._call("POST", f"/files/{quote(file_id, safe='')}/checksum", body))
 
     def empty_trash(self, prefix: str) -> dict[str, Any]:
         """Delete a bounded part of the trash below the prefix for good: {"deleted": n, "more": are some left?}."""

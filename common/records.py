@@ -1,8 +1,7 @@
 """The values that services exchange as JSON, and how they are written.
 
-`from_json` trusts nothing: a missing field or a wrong type raises InvalidRequest, so a newer or broken peer gives a
-clear error instead of a strange one later. `to_json` names its fields one by one, in the order in which they are sent:
-every answer is made by it, and dataclasses.asdict takes ten times as long.
+`from_json` trusts nothing, see common/fields.py. `to_json` names its fields one by one, in the order in which they are
+sent: every answer is made by it, and dataclasses.asdict takes ten times as long.
 """
 
 from __future__ import annotations
@@ -10,9 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from common.errors import InvalidRequest
+from common.fields import take, take_objects, take_or
 from common.paths import file_name
 
 _VERSION_ID = re.compile(r"[0-9a-f]{32}")
@@ -20,7 +20,6 @@ _CHUNK_ID = re.compile(r"[0-9a-f]{32}-[0-9a-f]{8}(-(?!00000000)[0-9a-f]{8})?")
 _CHECKSUM = re.compile(r"[0-9a-f]{32}")
 MAX_CHUNK_INDEX = MAX_ATTEMPT = 0xFFFFFFFF
 _SLOT_LENGTH = 41
-Value = TypeVar("Value")
 
 
 def chunk_id(version_id: str, index: int, attempt: int = 0) -> str:
@@ -57,29 +56,13 @@ def is_version_id(text: str) -> bool:
     return _VERSION_ID.fullmatch(text) is not None
 
 
-def take(source: Mapping[str, Any], name: str, kind: type[Value]) -> Value:
-    """The field `name` of a JSON object, which must be of this kind; whole numbers must not be negative."""
-    value = source.get(name)
-    if not isinstance(value, kind) or (kind is int and (isinstance(value, bool) or value < 0)):  # type: ignore[operator]
-        raise InvalidRequest(f"the field {name!r} must be of type {kind.__name__}")
-    return value
-
-
-def take_objects(source: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
-    """The field `name`, which must be a list of JSON objects."""
-    items: list[Any] = take(source, name, list)
-    if not all(isinstance(item, Mapping) for item in items):
-        raise InvalidRequest(f"the field {name!r} must list objects")
-    return items
-
-
 def _attempt_to_json(attempt: int) -> dict[str, int]:
     """Left out where it is 0, as it is for all but resumable uploads; an earlier release does not know it."""
     return {"attempt": attempt} if attempt else {}
 
 
 def _take_attempt(source: Mapping[str, Any]) -> int:
-    attempt = take({"attempt": 0, **source}, "attempt", int)
+    attempt = take_or(source, "attempt", 0)
     if attempt > MAX_ATTEMPT:
         raise InvalidRequest(f"an attempt is at most {MAX_ATTEMPT}")
     return attempt
@@ -141,7 +124,7 @@ class StoredChunk:
     @classmethod
     def from_json(cls, source: Mapping[str, Any]) -> StoredChunk:
         replicas = take(source, "replicas", list)
-        doubtful = take({"doubtful": [], **source}, "doubtful", list)
+        doubtful: list[Any] = take_or(source, "doubtful", [])
         checksum = take(source, "checksum", str)
         index = take(source, "index", int)
         if not replicas or not all(isinstance(item, str) for item in replicas) or len(set(replicas)) != len(replicas):
@@ -229,9 +212,24 @@ class Checksum:
         return cls(take(source, "algorithm", str), take(source, "value", str))
 
 
+def describe_checksum(checksum: Checksum | None) -> dict[str, Any] | None:
+    """As JSON: null where none was made."""
+    return None if checksum is None else checksum.to_json()
+
+
+def take_checksum(source: Mapping[str, Any]) -> Checksum | None:
+    """The field "checksum", which must be there; None where it says that none was made."""
+    if "checksum" in source and source["checksum"] is None:
+        return None
+    return Checksum.from_json(take(source, "checksum", dict))
+
+
 @dataclass(frozen=True)
 class FileInfo:
-    """One file as clients see it: the names of the fields are the REST's own. Sizes in bytes, times RFC 3339 UTC."""
+    """One file as clients see it: the names of the fields are the REST's own. Sizes in bytes, times RFC 3339 UTC.
+
+    checksum: None where the gateway that received it makes none.
+    """
 
     file_id: str
     path: str
@@ -240,7 +238,7 @@ class FileInfo:
     version_id: str
     size: int
     content_type: str
-    checksum: Checksum
+    checksum: Checksum | None
     chunk_size: int
     chunk_count: int
     replication_factor: int
@@ -262,7 +260,7 @@ class FileInfo:
             "version_id": self.version_id,
             "size": self.size,
             "content_type": self.content_type,
-            "checksum": self.checksum.to_json(),
+            "checksum": describe_checksum(self.checksum),
             "chunk_size": self.chunk_size,
             "chunk_count": self.chunk_count,
             "replication_factor": self.replication_factor,
@@ -283,7 +281,7 @@ class FileInfo:
             version_id=take(source, "version_id", str),
             size=take(source, "size", int),
             content_type=take(source, "content_type", str),
-            checksum=Checksum.from_json(take(source, "checksum", dict)),
+            checksum=take_checksum(source),
             chunk_size=take(source, "chunk_size", int),
             chunk_count=take(source, "chunk_count", int),
             replication_factor=take(source, "replication_factor", int),
@@ -325,9 +323,9 @@ class Heartbeat:
             free_bytes=take(source, "free_bytes", int),
             chunk_count=take(source, "chunk_count", int),
             version=take(source, "version", str),
-            incarnation=take({"incarnation": "", **source}, "incarnation", str),
-            quarantined_count=take({"quarantined_count": 0, **source}, "quarantined_count", int),
-            wants_inventory=take({"wants_inventory": False, **source}, "wants_inventory", bool),
-            scrub=take({"scrub": {}, **source}, "scrub", dict),
-            protocol=take({"protocol": 1, **source}, "protocol", int),
+            incarnation=take_or(source, "incarnation", ""),
+            quarantined_count=take_or(source, "quarantined_count", 0),
+            wants_inventory=take_or(source, "wants_inventory", False),
+            scrub=take_or(source, "scrub", {}),
+            protocol=take_or(source, "protocol", 1),
         )

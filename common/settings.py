@@ -150,6 +150,12 @@ class GatewaySettings:
         minimum=1,
         maximum=20000,
     )
+    file_checksum: str = setting(
+        "sha256",
+        "checksum of every whole file, made while it is received; none: uploads cost less, and that of a file is made"
+        " when somebody asks for it",
+        choices=("sha256", "none"),
+    )
     max_archives: int = setting(
         4,
         "ZIP archives made at once; more wait for gateway.buffer_wait_seconds, then get 503",

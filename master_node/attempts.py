@@ -37,7 +37,7 @@ class Sealed:
 
     size_bytes: int
     chunk_count: int
-    checksum: Checksum
+    checksum: Checksum | None
     content_type: str
     if_match: str | None = None
     if_none_match: str | None = None

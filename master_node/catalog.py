@@ -11,9 +11,9 @@ from common.clock import Clock
 from common.errors import Conflict, FileUnknown, InvalidPath, InvalidRequest
 from common.master_client import NO_CHUNKS, Located, MapPart
 from common.paths import check_path, is_folder
-from common.records import ChunkLocation, FileInfo, Target
+from common.records import Checksum, ChunkLocation, FileInfo, Target
 from common.settings import MasterSettings
-from master_node import model
+from master_node import file_changes, model
 from master_node.election import Election
 from master_node.listing import ListingQuery, list_page
 from master_node.membership import ALIVE, Membership
@@ -92,7 +92,7 @@ class Catalog:
         """
         store = self._store.reading(level)
         file = _require(store, file_id)
-        return self._located(store, file if version is None else model.at_version(file, version), part)
+        return self._located(store, file if version is None else file_changes.at_version(file, version), part)
 
     def find_path(self, path: str, part: MapPart = NO_CHUNKS, level: ReadLevel = ReadLevel.MAJORITY) -> Located:
         """The active file at this path; raises FileUnknown, InvalidPath."""
@@ -105,11 +105,9 @@ class Catalog:
     def list(self, query: ListingQuery, level: ReadLevel = ReadLevel.MAJORITY) -> dict[str, Any]:
         """One page of files, active ones or the trash, as the REST has it."""
         page = list_page(self._store.reading(level).scan_files, query)
-        return {
-            "files": [_without_old_versions(file.to_info().to_json()) for file in page.files],
-            "prefixes": page.prefixes,
-            "next_cursor": page.next_cursor,
-        }
+        files = [_without_old_versions(file.to_info().to_json()) for file in page.files]
+        listing = {"files": files, "prefixes": page.prefixes, "next_cursor": page.next_cursor}
+        return self._with_ends(listing, page.files) if query.status == model.DELETED else listing
 
     def list_chunks(
         self, version_id: str, start: int, limit: int, level: ReadLevel = ReadLevel.MAJORITY
@@ -129,7 +127,7 @@ class Catalog:
             if file.status == model.DELETED:
                 return file
             expected.check(file)
-            return model.trash(file, expires_at=self._retained_until(), now=self._clock.timestamp())
+            return file_changes.trash(file, expires_at=self._retained_until(), now=self._clock.timestamp())
 
         return self._change(file_id, change).to_info()
 
@@ -144,11 +142,11 @@ class Catalog:
             expected.of_move(file, path).check(file)
             now = self._clock.timestamp()
             if version is not None:
-                restored = model.restore_version(
+                restored = file_changes.restore_version(
                     file, version, expires_at=self._retained_until(), max_versions=self._settings.max_versions, now=now
                 )
             elif file.status == model.DELETED:
-                restored = model.restore_from_trash(file, path, now)
+                restored = file_changes.restore_from_trash(file, path, now)
             elif path in (None, file.path):
                 restored = file
             else:
@@ -163,13 +161,20 @@ class Catalog:
         check_path(path)
 
         def change(file: File) -> File:
-            model.require_active(file)
+            file_changes.require_active(file)
             expected.of_move(file, path).check(file)
-            renamed = file if file.path == path else model.rename(file, path, self._clock.timestamp())
+            renamed = file if file.path == path else file_changes.rename(file, path, self._clock.timestamp())
             _require_folder_empty(renamed)
             return renamed
 
         return self._change(file_id, change, path).to_info()
+
+    def record_checksum(self, file_id: str, version_id: str, checksum: Checksum) -> FileInfo:
+        """Put down the checksum of one of the file's versions; raises VersionUnknown, Conflict where it has another.
+
+        What is written names the version, so that it cannot land on one that has come since.
+        """
+        return self._change(file_id, lambda file: file_changes.with_checksum(file, version_id, checksum)).to_info()
 
     def _purge(self, file_id: str, expected: Expected) -> FileInfo:
         """Also answers for a file that was purged already: the answer to the first call may have been lost."""
@@ -180,7 +185,7 @@ class Catalog:
             if file.status == model.PURGED:
                 return file.to_info()
             expected.check(file)
-            purged = model.purge(file, self._election.clock_seconds(), self._clock.timestamp())
+            purged = file_changes.purge(file, self._election.clock_seconds(), self._clock.timestamp())
             self._ledger.replace_file(self._store, file, purged)
         raise Conflict("the file is being changed by others all the time", file_id=file_id)
 
@@ -193,8 +198,15 @@ class Catalog:
                 if changed is file or self._ledger.replace_file(self._store, file, changed):
                     return changed
             except KeyTaken:
-                raise model.path_taken(path or file.path) from None
+                raise file_changes.path_taken(path or file.path) from None
         raise Conflict("the file is being changed by others all the time", file_id=file_id)
+
+    def _with_ends(self, listing: dict[str, Any], files: Sequence[File]) -> dict[str, Any]:
+        """A page of the trash, with how long it is kept, and how much of that each file has left."""
+        now = self._election.clock_seconds()
+        for shown, file in zip(listing["files"], files, strict=True):
+            shown["expires_in_seconds"] = max(0, round(file.expires_at - now))
+        return {**listing, "retention_seconds": round(self._settings.trash_retention_seconds)}
 
     def _retained_until(self) -> float:
         return self._election.clock_seconds() + self._settings.trash_retention_seconds

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from common.records import Checksum, Heartbeat
+from common.records import Checksum, Heartbeat, describe_checksum
 from master_node.attempts import Loose, Resumable, Sealed
 from master_node.model import Chunk, CommitTarget, File, Lease, OldVersion, Upload, Version, WorkerRecord
+from master_node.quotas.model import Announcement, Part, Quota, Recount
 
 Document = dict[str, Any]
 
@@ -145,6 +146,50 @@ def worker_from_document(source: Mapping[str, Any]) -> WorkerRecord:
     )
 
 
+def quota_to_document(quota: Quota) -> Document:
+    recount = quota.recount
+    return {
+        "prefix": quota.prefix,
+        "max_bytes": quota.max_bytes,
+        "max_files": quota.max_files,
+        "revision": quota.revision,
+        "used_bytes": quota.used_bytes,
+        "used_files": quota.used_files,
+        "announced": [
+            {
+                "change_id": one.change_id,
+                "parts": [[part.path, part.size_bytes, part.files] for part in one.parts],
+                "announced_at": one.announced_at,
+            }
+            for one in quota.announced
+        ],
+        "is_counted": quota.is_counted,
+        "changed_at": quota.changed_at,
+        "counted_at": quota.counted_at,
+        "recount": [recount.cursor, recount.used_bytes, recount.used_files] if recount is not None else None,
+    }
+
+
+def quota_from_document(source: Mapping[str, Any]) -> Quota:
+    recount = source["recount"]
+    return Quota(
+        prefix=source["prefix"],
+        max_bytes=source["max_bytes"],
+        max_files=source["max_files"],
+        revision=source["revision"],
+        used_bytes=source["used_bytes"],
+        used_files=source["used_files"],
+        announced=tuple(
+            Announcement(one["change_id"], tuple(Part(*part) for part in one["parts"]), one["announced_at"])
+            for one in source["announced"]
+        ),
+        is_counted=source["is_counted"],
+        changed_at=source["changed_at"],
+        counted_at=source["counted_at"],
+        recount=Recount(*recount) if recount is not None else None,
+    )
+
+
 def lease_from_document(source: Mapping[str, Any]) -> Lease:
     return Lease(source["holder"], source["epoch"], source["renewals"], source["clock_seconds"])
 
@@ -196,7 +241,7 @@ def _sealed_to_document(sealed: Sealed) -> Document:
     return {
         "size_bytes": sealed.size_bytes,
         "chunk_count": sealed.chunk_count,
-        "checksum": sealed.checksum.to_json(),
+        "checksum": describe_checksum(sealed.checksum),
         "content_type": sealed.content_type,
         "if_match": sealed.if_match,
         "if_none_match": sealed.if_none_match,
@@ -207,7 +252,7 @@ def _sealed_from_document(source: Mapping[str, Any]) -> Sealed:
     return Sealed(
         source["size_bytes"],
         source["chunk_count"],
-        Checksum(source["checksum"]["algorithm"], source["checksum"]["value"]),
+        _checksum_from_document(source["checksum"]),
         source["content_type"],
         source["if_match"],
         source["if_none_match"],
@@ -222,7 +267,7 @@ def _version_to_document(version: Version) -> Document:
         "chunk_count": version.chunk_count,
         "chunk_size_bytes": version.chunk_size_bytes,
         "replication_factor": version.replication_factor,
-        "checksum": {"algorithm": version.checksum.algorithm, "value": version.checksum.value},
+        "checksum": describe_checksum(version.checksum),
         "content_type": version.content_type,
         "created_at": version.created_at,
         "restored_from": version.restored_from,
@@ -237,8 +282,12 @@ def _version_from_document(source: Mapping[str, Any]) -> Version:
         chunk_count=source["chunk_count"],
         chunk_size_bytes=source["chunk_size_bytes"],
         replication_factor=source["replication_factor"],
-        checksum=Checksum(source["checksum"]["algorithm"], source["checksum"]["value"]),
+        checksum=_checksum_from_document(source["checksum"]),
         content_type=source["content_type"],
         created_at=source["created_at"],
         restored_from=source["restored_from"],
     )
+
+
+def _checksum_from_document(source: Mapping[str, Any] | None) -> Checksum | None:
+    return None if source is None else Checksum(source["algorithm"], source["value"])

@@ -20,7 +20,14 @@ from master_node.election import Election
 from master_node.jobs import Progress
 from master_node.membership import Membership, WorkerView
 from master_node.model import Chunk
-from master_node.obstacles import MOST_ARE_SILENT, WORKER_IS_SILENT
+from master_node.obstacles import (
+    COPIES_ARE_FREED,
+    JOBS_COME_FIRST,
+    MOST_ARE_SILENT,
+    REPAIR_COMES_FIRST,
+    UPLOADS_GO_ON,
+    WORKER_IS_SILENT,
+)
 from master_node.passes import Walk
 from master_node.pipeline import CopyPipeline
 from master_node.repair import Repair
@@ -57,6 +64,8 @@ class Drain:
         self._is_empty: dict[str, bool] = {}
         # Why nothing more leaves a worker, where that is so.
         self._blocked: dict[str, str] = {}
+        # What comes before more of it leaves, or is gone.
+        self._waits: dict[str, str] = {}
 
     def work(self, epoch: int) -> Progress:
         self._pipeline.settle(epoch)
@@ -64,8 +73,10 @@ class Drain:
         draining = [view.worker_id for view in views if view.record.is_draining]
         self._walks = {name: self._walks.get(name) or Walk() for name in draining}
         if self._membership.are_most_gone():
-            self._blocked = dict.fromkeys(draining, MOST_ARE_SILENT)
-        elif draining and not self._repair.is_saving():
+            self._blocked, self._waits = dict.fromkeys(draining, MOST_ARE_SILENT), {}
+        elif self._repair.is_saving():
+            self._blocked, self._waits = {}, dict.fromkeys(draining, REPAIR_COMES_FIRST)
+        elif draining:
             self._start(views, epoch)
         if not self._pipeline.in_flight:
             now = self._election.clock_seconds()
@@ -79,16 +90,19 @@ class Drain:
 
     def _describe(self, view: WorkerView) -> dict[str, Any]:
         heartbeat = view.record.heartbeat
+        is_complete = self._is_empty.get(view.worker_id, False)
         return {
             "chunks_left": heartbeat.chunk_count,
             "bytes_left": heartbeat.used_bytes,
-            "is_complete": self._is_empty.get(view.worker_id, False),
+            "is_complete": is_complete,
             "blocked": self._blocked.get(view.worker_id),
+            "waits_for": None if is_complete else self._waits.get(view.worker_id),
         }
 
     def _start(self, views: list[WorkerView], epoch: int) -> None:
         site = self._pipeline.site(views)
         blocked: dict[str, str] = {}
+        waits: dict[str, str] = {}
         for worker_id, walk in self._walks.items():
             room = self._pipeline.room()
             if not room:
@@ -102,9 +116,13 @@ class Drain:
                 room,
             )
             self._pipeline.start(plans, epoch)
-            if not plans and (reason := self._why_stuck(worker_id, stuck, site)) is not None:
+            if plans:
+                continue
+            if (reason := self._why_stuck(worker_id, stuck, site)) is not None:
                 blocked[worker_id] = reason
-        self._blocked = blocked
+            elif not self._pipeline.in_flight:
+                waits[worker_id] = self._what_comes_first(worker_id, stuck)
+        self._blocked, self._waits = blocked, waits
 
     def _plan(self, chunk: Chunk, worker_id: str, site: Site, stuck: list[Chunk]) -> CopyPlan | None:
         """stuck: takes the last chunk that cannot be moved now."""
@@ -121,6 +139,13 @@ class Drain:
         (chunk,) = stuck
         # What is owed is repair's to make, which needs no other worker to leave.
         return self._pipeline.why_stuck(chunk, site, worker_id if chunk.owed == 0 else "")
+
+    def _what_comes_first(self, worker_id: str, stuck: list[Chunk]) -> str:
+        """Where nothing stands in the way."""
+        if stuck:
+            return JOBS_COME_FIRST
+        is_held = self._store.find_held(worker_id, Holding.DOUBTFUL, "", 1)
+        return COPIES_ARE_FREED if is_held else UPLOADS_GO_ON
 
 
 def is_empty(store: MetadataStore, worker_id: str, now: float) -> bool:

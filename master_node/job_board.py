@@ -37,12 +37,18 @@ class JobBoard:
     def request_fsck(self, is_verifying: bool) -> dict[str, Any]:
         """Have all records compared with all disks; a check that is asked for or runs already goes on.
 
-        is_verifying: every replica is re-read, too.
+        is_verifying: every replica is re-read, too. Where the check that runs does not do so, another follows on it.
         """
-        asked = self.fsck()
-        if not asked["is_requested"] and asked["state"] != WORKING:
-            number = _taken(asked) + 1
-            self._store.put_jobs([JobRecord(FSCK_REQUEST, {"number": number, "is_verifying": is_verifying})])
+        statuses = _read_statuses(self._store)
+        status, asked = statuses.get(FSCK, {}), statuses.get(FSCK_REQUEST, {})
+        number, taken = _requested(statuses), _taken(status)
+        if number > taken:
+            is_coming, will_verify = True, bool(asked.get("is_verifying"))
+        else:
+            is_coming, will_verify = status.get("state") == WORKING, bool(_progress(status).get("is_verifying"))
+        if not is_coming or (is_verifying and not will_verify):
+            record = {"number": max(number, taken) + 1, "is_verifying": is_verifying}
+            self._store.put_jobs([JobRecord(FSCK_REQUEST, record)])
         return self.fsck()
 
     def fsck(self) -> dict[str, Any]:
@@ -121,7 +127,12 @@ def _requested(statuses: Mapping[str, Mapping[str, Any]]) -> int:
 
 
 def _taken(status: Mapping[str, Any]) -> int:
-    return int(status.get("progress", {}).get("request", 0))
+    return int(_progress(status).get("request", 0))
+
+
+def _progress(status: Mapping[str, Any]) -> Mapping[str, Any]:
+    progress: Mapping[str, Any] = status.get("progress", {})
+    return progress
 
 
 def _without_differences(status: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""Why no copy of a chunk can be made now, in words for whoever looks after the cluster. Pure, as the plans are."""
+"""Why no copy of a chunk can be made now, and what a drain waits for, in words for whoever looks after the cluster.
+
+Pure, as the plans are. An obstacle stays until somebody does something; what is waited for comes by itself.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,16 @@ from master_node.model import Chunk
 MOST_ARE_SILENT = "most workers are silent, so it looks like the network, and nothing is moved"
 FAILED_OF_LATE = "copies failed of late, and are tried again; the leader's log says why"
 WORKER_IS_SILENT = "the worker itself is silent, so what is left on it cannot be freed"
+
+# What a drain waits for.
+ORDER_IS_NEW = "the leader takes the order up within seconds"
+NOBODY_LEADS = "no master leads now, and the leader is who empties workers"
+REPAIR_COMES_FIRST = "chunks of which one copy is left are copied first"
+JOBS_COME_FIRST = "other jobs are at its chunks, and make missing copies first"
+COPIES_ARE_FREED = (
+    "all of it is copied elsewhere, and freed here: what was stored in the last minute, a minute after that"
+)
+UPLOADS_GO_ON = "uploads that are under way may still bring it chunks"
 
 
 def obstacle(chunk: Chunk, site: Site, leaving: str = "") -> str | None:

@@ -12,7 +12,7 @@ from master_node.election import Election
 from master_node.job_board import JobBoard, progress_of
 from master_node.membership import ALIVE, DEAD, Membership, WorkerView
 from master_node.model import ABORTED, NEVER
-from master_node.obstacles import MOST_ARE_SILENT
+from master_node.obstacles import MOST_ARE_SILENT, NOBODY_LEADS, ORDER_IS_NEW
 from master_node.store.base import MetadataStore, Pending
 
 # Aborted uploads that are counted; they are collected within seconds, so there are rarely more.
@@ -128,12 +128,15 @@ class ClusterReport:
     def _drain(self, view: WorkerView, drain: Mapping[str, Any]) -> dict[str, Any]:
         """What is left is what the worker itself last counted on its disk."""
         is_complete = is_empty(self._store, view.worker_id, self._election.clock_seconds())
-        said = drain.get("workers", {}).get(view.worker_id, {})
+        said = drain.get("workers", {}).get(view.worker_id, {"waits_for": ORDER_IS_NEW})
+        blocked = None if is_complete else said.get("blocked")
+        waits_for = said.get("waits_for") if self._election.leadership().leader else NOBODY_LEADS
         return {
             "chunks_left": view.record.heartbeat.chunk_count,
             "bytes_left": view.record.heartbeat.used_bytes,
             "is_complete": is_complete,
-            "blocked": None if is_complete else said.get("blocked"),
+            "blocked": blocked,
+            "waits_for": None if is_complete or blocked else waits_for,
         }
 
 

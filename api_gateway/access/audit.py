@@ -40,6 +40,8 @@ class Audit:
         fields["target"] = _as_text(call.path)
         if call.subjects:
             fields["paths"] = call.subjects
+        if call.about:
+            fields["about"] = call.about
         self._log.info(call.method, **fields, client=call.client, status=status)
 
 

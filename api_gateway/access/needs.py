@@ -68,6 +68,8 @@ NEEDS: dict[Route, Need] = {
     ("GET", "/files"): _paths(READ),
     ("GET", "/files/<file_id>"): _paths(READ),
     ("GET", "/files/<file_id>/chunks"): _paths(READ),
+    # What it may write is what anybody can work out who reads the file.
+    ("GET", "/files/<file_id>/checksum"): _paths(READ),
     ("GET", "/files/<file_id>/download"): _paths(READ),
     ("GET", "/files/<file_id>/preview"): _paths(READ),
     ("DELETE", "/files/<file_id>"): _paths(DELETE),

@@ -91,7 +91,13 @@ PAGE_OPERATIONS = (
         "getPage",
         "pages",
         "A folder's files, for a browser",
-        {200: Reply("The page.", {HTML_PAGE: HTML}), 303: Reply("To the sign-in page.", headers=("Location",))},
+        {
+            200: Reply("The page.", {HTML_PAGE: HTML}),
+            303: Reply(
+                "To the sign-in page; of a key that has the right `admin` alone, to the cluster view.",
+                headers=("Location",),
+            ),
+        },
         parameters=(
             Parameter("prefix", "query", "The folder.", TEXT),
             Parameter("search", "query", "Only names in it that begin so.", TEXT),

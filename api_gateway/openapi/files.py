@@ -32,7 +32,7 @@ from common.errors import (
     VersionUnknown,
 )
 from common.openapi.model import Body, Operation, Parameter, Reply, array, json_body, json_reply, nullable, record, ref
-from common.openapi.schemas import CHUNK_SCHEMAS, COUNT, FILE_SCHEMAS, ID, TEXT
+from common.openapi.schemas import CHUNK_SCHEMAS, COUNT, FILE_SCHEMAS, FLAG, ID, TEXT
 
 SCHEMAS = {
     **FILE_SCHEMAS,
@@ -47,6 +47,10 @@ SCHEMAS = {
             "next_start": nullable(COUNT),
         },
         text="One page of the chunk map. next_start: null on the last page.",
+    ),
+    "VersionChecksum": record(
+        {"file_id": ID, "version": COUNT, "etag": TEXT, "checksum": ref("Checksum"), "is_kept": FLAG},
+        text="The checksum of one version. is_kept: whether it stands in the file's JSON from now on.",
     ),
 }
 
@@ -143,6 +147,20 @@ FILE_OPERATIONS = (
         {200: json_reply("One page of the chunk map.", ref("ChunkMap"))},
         (*READ_ERRORS, VersionUnknown),
         _MAP_PARAMETERS,
+    ),
+    Operation(
+        "GET",
+        "/files/{file_id}/checksum",
+        "getChecksum",
+        "files",
+        "The checksum of a whole file",
+        {200: json_reply("As `sha256sum` prints it.", ref("VersionChecksum"), ("ETag",))},
+        (*READ_ERRORS, FileDeleted, VersionUnknown, ChunkLost, ChunkUnavailable, GatewayBusy),
+        (_VERSION, READ_LEVEL),
+        detail=(
+            "Where the file was stored without one it is made now, for which all of it is read: a blank is sent with"
+            " every chunk meanwhile. Who closes the connection stops that. Where a chunk cannot be read, it breaks off."
+        ),
     ),
     *(
         Operation(

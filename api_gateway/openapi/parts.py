@@ -87,7 +87,6 @@ HEADERS = {
         ("Tus-Checksum-Algorithm", "What Upload-Checksum may name.", TEXT),
         ("Upload-Offset", "How many bytes are safe.", {"type": "integer", "minimum": 0}),
         ("X-DFS-Version", "The file's version.", {"type": "integer"}),
-        ("X-DFS-Checksum", "sha256= and the checksum of the whole file.", TEXT),
     )
 }
 FILE_BYTES: Schema = {"type": "string", "format": "binary"}
@@ -97,8 +96,9 @@ _BYTES_HEADERS = (
     "Accept-Ranges",
     "Content-Disposition",
     "X-DFS-Version",
-    "X-DFS-Checksum",
 )
+# There for a file that has a checksum.
+_CHECKSUM_HEADER = ("X-DFS-Checksum",)
 
 TO_PAGE = Reply("For an HTML form: back to the page.", headers=("Location",))
 
@@ -128,10 +128,18 @@ BYTES_ERRORS: Errors = (
 def bytes_replies(method: str) -> dict[int, Reply]:
     """What a request for a file's bytes is answered with."""
     media = {} if method == "HEAD" else {"*/*": FILE_BYTES}
-    whole = Reply("The whole file, verified, with the media type that it was stored with.", media, _BYTES_HEADERS)
+    whole = Reply(
+        "The whole file, verified, with the media type that it was stored with; X-DFS-Checksum, sha256= and that of"
+        " the whole, where it has one.",
+        media,
+        _BYTES_HEADERS,
+        _CHECKSUM_HEADER,
+    )
     kept = tuple(name for name in _BYTES_HEADERS if name != "Last-Modified")
-    unchanged = Reply("The client's copy is still right.", headers=kept, optional_headers=("Last-Modified",))
+    unchanged = Reply(
+        "The client's copy is still right.", headers=kept, optional_headers=("Last-Modified", *_CHECKSUM_HEADER)
+    )
     if method == "HEAD":
         return {200: whole, 304: unchanged}
-    part = Reply("The range that was asked for.", media, (*_BYTES_HEADERS, "Content-Range"))
+    part = Reply("The range that was asked for.", media, (*_BYTES_HEADERS, "Content-Range"), _CHECKSUM_HEADER)
     return {200: whole, 206: part, 304: unchanged}

@@ -135,6 +135,10 @@ UPLOAD_OPERATIONS = (
         {200: Reply("So much is safe.", headers=("Tus-Resumable", "Upload-Offset"), optional_headers=_STATE_HEADERS)},
         _LOOK_ERRORS,
         (_VERSION,),
+        detail=(
+            "An upload that has all its bytes and lacks room to become a file is 507 with `Retry-After`, not 200: its"
+            " client would take itself for done."
+        ),
     ),
     Operation(
         "GET",

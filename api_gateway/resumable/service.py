@@ -1,7 +1,7 @@
 """Resumable uploads as clients know them: create, look, append, terminate. Any gateway goes on with any of them.
 
-Nothing of an upload is kept here but how far its checksum is (hashes.py), which can be made again: what counts is in
-the masters' records. A client is told that an upload is complete only once it is a file.
+Nothing of an upload is kept here but how far its checksum is (hashes.py), where one is made at all, and that can be
+made again: what counts is in the masters' records. A client is told that an upload is complete only once it is a file.
 """
 
 from __future__ import annotations
@@ -234,13 +234,14 @@ class ResumableService:
             self._uploads.admission.check_size(info.length)
             if expected_bytes is not None and info.offset + expected_bytes > info.length:
                 raise TooLarge("the request brings more than Upload-Length leaves", upload_length=info.length)
-        state = self._hash_state(info, expected_bytes)
+        state = self._hash_state(info, expected_bytes) if self._uploads.makes_checksums else None
         before = state.copy() if state is not None else None
         session = Session(self._uploads, self._downloads, resumed, state, checksum)
         try:
             with session:
                 received = session.receive(source)
-                if state is not None and received.offset == info.length:
+                is_whole = received.offset == info.length and not info.is_partial
+                if is_whole and (state is not None or not self._uploads.makes_checksums):
                     return self._commit(resumed, session, received, state)
                 session.record(received)
                 return replace(info, offset=received.offset)
@@ -280,7 +281,9 @@ class ResumableService:
             raise
         return HashState(hasher, info.offset)
 
-    def _commit(self, resumed: ResumedUpload, session: Session, received: Received, state: HashState) -> ResumableInfo:
+    def _commit(
+        self, resumed: ResumedUpload, session: Session, received: Received, state: HashState | None
+    ) -> ResumableInfo:
         """Seal the upload with its last chunk, and make it the file."""
         info = resumed.info
         last = session.record_before_seal(received)
@@ -291,7 +294,7 @@ class ResumableService:
                 content_type=info.content_type,
                 size=received.offset,
                 chunk_count=received.chunk_count,
-                checksum=Checksum(file_hash.ALGORITHM, state.hasher.hexdigest()),
+                checksum=Checksum(file_hash.ALGORITHM, state.hasher.hexdigest()) if state is not None else None,
                 chunks=last,
                 if_none_match=read_destination(recall(info.metadata)[0]).if_none_match,
                 attempt=resumed.attempt,

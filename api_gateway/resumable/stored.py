@@ -10,7 +10,7 @@ from common.checksums import Buffer
 from common.errors import ChunkUnavailable
 from common.master_client import Located
 from common.ranges import ByteRange
-from common.records import Checksum, FileInfo
+from common.records import FileInfo
 from common.resumables import ResumableInfo
 
 
@@ -24,7 +24,7 @@ def as_file(info: ResumableInfo) -> FileInfo:
         version_id=info.upload_id,
         size=info.offset,
         content_type=info.content_type,
-        checksum=Checksum("", ""),
+        checksum=None,
         chunk_size=info.chunk_size,
         chunk_count=0,
         replication_factor=0,

@@ -11,6 +11,7 @@ from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
 from api_gateway.archive.service import ArchiveService
+from api_gateway.checksums import ChecksumService
 from api_gateway.conditions import decide, last_modified
 from api_gateway.disposition import attachment
 from api_gateway.downloads import DownloadService
@@ -56,6 +57,7 @@ class GatewayServices:
     max_files_per_request: int
     resumables: ResumableService
     max_file_bytes: int
+    checksums: ChecksumService
 
 
 def file_answer(file: FileInfo, status: int = 200) -> Answer:
@@ -100,8 +102,9 @@ def bytes_answer(
         ("Cache-Control", "no-cache"),
         *describe(file).items(),
         ("X-DFS-Version", str(file.version)),
-        ("X-DFS-Checksum", f"{file.checksum.algorithm}={file.checksum.value}"),
     ]
+    if file.checksum is not None:
+        headers.append(("X-DFS-Checksum", f"{file.checksum.algorithm}={file.checksum.value}"))
     if answer.status != 304:
         headers.append(("Content-Length", str(answer.span.length)))
     if answer.status == 206:

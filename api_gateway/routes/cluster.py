@@ -37,7 +37,9 @@ def add_cluster_routes(edge: Edge, masters: MasterClient, master_urls: Mapping[s
     @edge.route("POST", "/cluster/fsck")
     def start_fsck(call: Call) -> Answer:
         """202: the leader does it, GET says how far it is. verify=true: the bytes are read, too."""
-        return json_answer(masters.start_fsck(call.flag("verify")), 202)
+        is_verifying = call.flag("verify")
+        call.about = {"is_verifying": is_verifying}
+        return json_answer(masters.start_fsck(is_verifying), 202)
 
     @edge.route("GET", "/cluster/fsck")
     def get_fsck(_call: Call) -> Answer:

@@ -151,6 +151,8 @@ def _worker_notes(worker: Mapping[str, Any]) -> Iterator[str]:
         yield f"{count_text(drain['chunks_left'], 'chunk')} left"
         if drain.get("blocked"):
             yield f"cannot go on: {drain['blocked']}"
+        elif drain.get("waits_for"):
+            yield f"waiting: {drain['waits_for']}"
     if worker["url"] and not worker["is_reconciled"]:
         yield "its disk is yet to be compared with the records"
     if worker["quarantined_count"]:

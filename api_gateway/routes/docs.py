@@ -8,6 +8,7 @@ from api_gateway.openapi.description import DESCRIPTION
 from api_gateway.openapi.reading import read_chapters, read_shapes
 from api_gateway.openapi.rights import with_rights
 from api_gateway.routes.answers import page_answer
+from api_gateway.routes.visitor import visitor_of
 from common.calls import Answer, Call
 from common.edge import Edge
 from common.openapi.build import build_document
@@ -20,7 +21,9 @@ def add_docs_routes(app: Flask, edge: Edge) -> None:
     chapters, shapes = read_chapters(document), read_shapes(document)
 
     @edge.route("GET", "/docs")
-    def docs(_call: Call) -> Answer:
+    def docs(call: Call) -> Answer:
         with app.app_context():
-            text = render_template("docs.html", info=document["info"], chapters=chapters, shapes=shapes)
+            text = render_template(
+                "docs.html", info=document["info"], chapters=chapters, shapes=shapes, visitor=visitor_of(call)
+            )
         return page_answer(text)

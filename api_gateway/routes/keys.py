@@ -14,8 +14,8 @@ from common.calls import Answer, Call, json_answer
 from common.clock import Clock, format_timestamp
 from common.edge import Edge
 from common.errors import AdminNeeded, Unauthorized
+from common.fields import take
 from common.master_client import MasterClient
-from common.records import take
 
 MAX_KEY_PAGE = 1000
 # What an answer with a secret in it must not be: kept by anything on its way.
@@ -43,6 +43,7 @@ def add_key_routes(edge: Edge, masters: MasterClient, access: AccessServices, cl
         if ADMIN not in rights and not access.gate.is_key_needed():
             raise AdminNeeded("from the first key on a key is needed everywhere, so the first needs the right admin")
         text, record = make_key(name, rights, prefix, clock.timestamp())
+        call.about = {"key_id": record.key_id, "name": name, "rights": list(record.rights), "prefix": prefix}
         masters.put_key(record)
         access.keys.note(record)
         location = ("Location", f"/keys/{record.key_id}")
@@ -74,6 +75,7 @@ def add_link_routes(edge: Edge, links: Links) -> None:
         if not actor.key_id:
             raise Unauthorized("a link belongs to a key; make a key first, and ask with it")
         link = links.make(actor.key_id, path, method, seconds)
+        call.about = {"method": method, "seconds": seconds}
         actor.require(RIGHT_OF[method])
         call.permit(path)
         scheme, host = call.environ["wsgi.url_scheme"], call.headers.get("Host", "")

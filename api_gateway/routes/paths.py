@@ -59,5 +59,6 @@ def add_path_routes(app: Flask, edge: Edge, services: GatewayServices) -> None:
     def delete_path(call: Call, _: str) -> Answer:
         path, is_permanent = requested_path(call), call.flag("permanent")
         call.permit(path)
+        call.about = {"is_permanent": is_permanent}
         found = masters.find_path(path).file
         return file_answer(masters.delete_file(found.file_id, is_permanent, call.headers.get("If-Match"), path))

@@ -16,7 +16,9 @@ def add_quota_routes(edge: Edge, masters: MasterClient) -> None:
     @edge.route("PUT", "/quotas")
     def set_quota(call: Call) -> Answer:
         """{"max_bytes": ..., "max_files": ...}; what is left out, or null, is not limited."""
-        return json_answer(masters.set_quota(_prefix(call), call.json()))
+        quota = masters.set_quota(_prefix(call), call.json())
+        call.about = {name: quota[name] for name in ("max_bytes", "max_files")}
+        return json_answer(quota)
 
     @edge.route("DELETE", "/quotas")
     def remove_quota(call: Call) -> Answer:
@@ -27,4 +29,5 @@ def _prefix(call: Call) -> str:
     prefix = call.query.get("prefix")
     if prefix is None:
         raise InvalidRequest("the parameter 'prefix' says which paths the quota is for; it may be empty")
+    call.permit(prefix)
     return prefix

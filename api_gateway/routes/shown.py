@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -30,7 +31,7 @@ _WORDS = {"folder": "Folder", "pdf": "PDF"}
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a listing. file_id: empty for a folder. link: where its name leads."""
+    """One line of a listing. file_id: empty for a folder. link: where its name leads. left: when it goes for good."""
 
     kind: str
     path: str
@@ -39,6 +40,7 @@ class Row:
     file_id: str = ""
     size: str = ""
     changed_at: str = ""
+    left: str = ""
 
     @property
     def parts(self) -> Sequence[str]:
@@ -64,7 +66,7 @@ def folder_rows(listing: Mapping[str, Any], prefix: str) -> list[Row]:
 
 def trash_rows(files: Iterable[Mapping[str, Any]]) -> list[Row]:
     """What is in the trash, by whole paths."""
-    return [file_row(file, "") for file in files]
+    return [replace(file_row(file, ""), left=left_text(file.get("expires_in_seconds"))) for file in files]
 
 
 def file_row(file: Mapping[str, Any], prefix: str) -> Row:
@@ -100,15 +102,31 @@ def show_bytes(count: int) -> str:
     return f"{value:.1f} {_UNITS[unit]}" if value < 9.95 else f"{value:.0f} {_UNITS[unit]}"
 
 
+def left_text(seconds: float | None) -> str:
+    """When it goes, such as "in 6 days"; nothing where a master of an earlier release does not tell."""
+    if seconds is None:
+        return ""
+    return f"in {span_text(seconds)}" if seconds > 0 else "now"
+
+
+def span_text(seconds: float) -> str:
+    """In one unit, rounded up, such as "7 days", nothing for 0; as static/js/common/format.js has it."""
+    for size, name, least in ((86400, "day", 1.5), (3600, "hour", 1.5), (60, "minute", 0.0)):
+        if seconds > size * least:
+            number = math.ceil(seconds / size)
+            return f"{number:,} {name}" + ("" if number == 1 else "s")
+    return ""
+
+
 def folder_link(prefix: str, **more: str | None) -> str:
     """The page of a folder."""
     return "/?" + urlencode({"prefix": prefix, **{name: value for name, value in more.items() if value}})
 
 
-def crumbs(prefix: str) -> list[tuple[str, str]]:
-    """The folders above and this one, as (name, link)."""
+def crumbs(prefix: str, bound: str = "") -> list[tuple[str, str]]:
+    """The folders above and this one, as (name, link). bound: what lies above it is not shown, and has no link."""
     found, path = [], ""
     for name in prefix.split("/")[:-1]:
         path += name + "/"
-        found.append((name, folder_link(path)))
+        found.append((name, folder_link(path) if path.startswith(bound) else ""))
     return found

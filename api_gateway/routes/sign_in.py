@@ -39,23 +39,29 @@ def add_sign_in_routes(app: Flask, edge: Edge, gate: Gate, sessions: Sessions) -
             if not is_html_form(call):
                 raise
             return form(next_path, "This key is not known, or was revoked.", 401)
-        return _redirect(next_path, sessions.cookie(session, is_secure=came_by_tls(call.headers, call.environ)))
+        return redirect(next_path, sessions.cookie(session, is_secure=came_by_tls(call.headers, call.environ)))
 
     @edge.route("POST", "/sign-out")
     def sign_out(call: Call) -> Answer:
-        return _redirect(SIGN_IN_PATH, sessions.cookie("", is_secure=came_by_tls(call.headers, call.environ)))
+        return redirect(SIGN_IN_PATH, sessions.cookie("", is_secure=came_by_tls(call.headers, call.environ)))
 
 
 def to_sign_in(call: Call) -> Answer:
     """Send a browser to the form, and back to where it was afterwards."""
     query: str = call.environ.get("QUERY_STRING", "")
     wanted = call.path + (f"?{query}" if query else "")
-    return _redirect(f"{SIGN_IN_PATH}?next={quote(local_path(wanted), safe='')}")
+    return redirect(f"{SIGN_IN_PATH}?next={quote(local_path(wanted), safe='')}")
 
 
 def local_path(text: str) -> str:
     """The path, if it surely is one of this gateway; else the page's."""
     return text if _LOCAL.fullmatch(text) is not None else "/"
+
+
+def redirect(location: str, cookie: str = "") -> Answer:
+    """Lead a browser to another page, by GET."""
+    headers = [("Location", location), ("Content-Length", "0"), ("Cache-Control", "no-store")]
+    return Answer(303, [*headers, ("Set-Cookie", cookie)] if cookie else headers)
 
 
 def _read_form(call: Call) -> dict[str, str]:
@@ -66,8 +72,3 @@ def _read_form(call: Call) -> dict[str, str]:
         return dict(reversed(parse_qsl(text.decode("ascii"), keep_blank_values=True, max_num_fields=10)))
     except ValueError:
         raise InvalidForm("this is not the form of the sign-in page") from None
-
-
-def _redirect(location: str, cookie: str = "") -> Answer:
-    headers = [("Location", location), ("Content-Length", "0"), ("Cache-Control", "no-store")]
-    return Answer(303, [*headers, ("Set-Cookie", cookie)] if cookie else headers)

@@ -115,6 +115,7 @@ def _add_listings(add: Callable[..., ArgumentParser]) -> None:
 
     one = add("stat", listing.stat, "everything that is known of a file")
     one.add_argument("paths", nargs="+", metavar="PATH")
+    one.add_argument("--checksum", action="store_true", help="where there is none, have the file read to make it")
 
 
 def _add_changes(add: Callable[..., ArgumentParser], trash: Any) -> None:

@@ -23,7 +23,8 @@ def report(context: Context, options: Namespace) -> int:  # noqa: ARG001 - every
     """Leader, masters, workers, what is owed; the exit status says whether something needs attention."""
     state = context.gateway.ask("/cluster")
     attention = list(needs_attention(state))
-    lines = [*_overview(state), "", *_worker_table(state["workers"]), "", *_attention_lines(attention)]
+    lines = [*_overview(state), "", *_worker_table(state["workers"]), *_drain_lines(state["workers"]), ""]
+    lines += _attention_lines(attention)
     context.console.emit({**state, "attention": attention}, *lines)
     return FAILED if attention else OK
 
@@ -87,6 +88,8 @@ def _set_draining(context: Context, options: Namespace, verb: str) -> int:
 
 def _wait_until_empty(context: Context, worker: Mapping[str, Any]) -> Mapping[str, Any]:
     """Raises Failure when the order is taken back; says it, and goes on, when nothing leaves the worker any more."""
+    if _has_news(worker, None):
+        context.console.note(_describe_drain(worker))
     before, moved_at = worker["drain"], context.clock.monotonic()
     while not (worker["drain"] or {}).get("is_complete"):
         if not worker["is_draining"]:
@@ -95,18 +98,23 @@ def _wait_until_empty(context: Context, worker: Mapping[str, Any]) -> Mapping[st
         workers = context.gateway.ask("/cluster")["workers"]
         worker = next((one for one in workers if one["worker_id"] == worker["worker_id"]), worker)
         now = context.clock.monotonic()
-        blocked = _why_blocked(worker)
         if worker["drain"] != before:
-            if blocked and blocked != (before or {}).get("blocked"):
+            if _has_news(worker, before):
                 context.console.note(_describe_drain(worker))
             before, moved_at = worker["drain"], now
         elif now - moved_at >= PATIENCE_SECONDS:
-            reason = "" if blocked else f", and nothing has left it for a minute; {_STUCK}"
+            reason = (
+                ""
+                if any(map((worker["drain"] or {}).get, _REASONS))
+                else f", and nothing has left it for a minute; {_STUCK}"
+            )
             context.console.note(_describe_drain(worker) + reason)
             moved_at = now
     return worker
 
 
+# Why nothing leaves a worker: what somebody has to do something about, and what comes by itself.
+_REASONS = ("blocked", "waits_for")
 _STUCK = "are as many other workers alive, and have they room, as some file has replicas?"
 
 
@@ -117,8 +125,18 @@ def _describe_drain(worker: Mapping[str, Any]) -> str:
     if drain["is_complete"]:
         return f"{worker['worker_id']} is empty and may be taken away"
     left = f"{count_text(drain['chunks_left'], 'chunk')} ({size_text(drain['bytes_left'])}) left"
-    reason = f"; nothing can leave it now: {blocked}" if (blocked := _why_blocked(worker)) else ""
+    reason = ""
+    if blocked := _why_blocked(worker):
+        reason = f"; nothing can leave it now: {blocked}"
+    elif waits_for := drain.get("waits_for"):
+        reason = f"; it waits: {waits_for}"
     return f"{worker['worker_id']} is being emptied: {left}{reason}"
+
+
+def _has_news(worker: Mapping[str, Any], before: Mapping[str, Any] | None) -> bool:
+    """Whether there is a reason now, of the one kind or the other, that was not there before."""
+    drain = worker["drain"] or {}
+    return any(drain.get(name) and drain[name] != (before or {}).get(name) for name in _REASONS)
 
 
 def _why_blocked(worker: Mapping[str, Any]) -> str | None:
@@ -162,6 +180,13 @@ def _worker_table(workers: list[Mapping[str, Any]]) -> Iterator[str]:
             f" {size_text(worker['free_bytes']):>10} {worker['chunk_count']:>10,}"
             f"  {'never' if age is None else f'{age:.1f} s ago'}"
         )
+
+
+def _drain_lines(workers: list[Mapping[str, Any]]) -> Iterator[str]:
+    """Of those that are being emptied; what cannot go on stands where attention is asked for."""
+    for worker in workers:
+        if worker["drain"] and not _why_blocked(worker):
+            yield shown(_describe_drain(worker))
 
 
 def _attention_lines(attention: list[str]) -> Iterator[str]:

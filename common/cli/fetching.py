@@ -2,7 +2,8 @@
 
 Every request names the version by If-Match, so all pieces are of one version; when the file changes on the server, the
 fetch begins anew. A piece that broke off goes on where it broke off. The checksum of the whole is made of what is read
-back from the disk, piece by piece behind the fetch, and only a file whose checksum is right gets its name.
+back from the disk, piece by piece behind the fetch, and only a file whose checksum is right gets its name. Of a file
+that has no checksum every piece is read back all the same, and compared with what was received.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ class Fetcher:
             except KeyboardInterrupt:
                 self._context.stop.set()
                 raise
-            if whole.hexdigest() != file.checksum:
+            if not whole.fits(file.checksum):
                 part.discard()
                 raise VersionGone("the checksum of what was fetched is not that of the file")
             part.publish()
@@ -177,8 +178,8 @@ def ranged_blocks(context: Context, file: RemoteFile, start: int, stop: int) -> 
 
 
 def is_same(target: Path, file: RemoteFile) -> bool:
-    """Whether the local file has exactly the content of this version."""
-    if not target.is_file() or target.stat().st_size != file.size:
+    """Whether the local file has exactly the content of this version; of one without a checksum that is not known."""
+    if file.algorithm is None or not target.is_file() or target.stat().st_size != file.size:
         return False
     return file_checksum(target, file.algorithm) == file.checksum
 

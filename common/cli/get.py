@@ -107,7 +107,8 @@ def _get_one(context: Context, fetcher: Fetcher, download: _Download, progress: 
     record = {"path": got.path, "local": target, "size": got.size, "checksum": got.checksum, "etag": got.etag}
     verb = "fetched" if outcome is Fetched.FETCHED else "is there already"
     context.console.emit(
-        {**record, "outcome": outcome.value}, f"{shown(got.path)} -> {shown(target)}: {verb}, {size_text(got.size)}"
+        {**record, "outcome": outcome.value},
+        f"{shown(got.path)} -> {shown(target)}: {verb}, {size_text(got.size)}{got.remark}",
     )
 
 
@@ -148,5 +149,5 @@ def _write_out(context: Context, path: str) -> None:
                 raise
             context.clock.sleep(LONG.pause_seconds(failed, failure.retry_after_seconds))
     context.output.flush()
-    if whole.hexdigest() != file.checksum:
+    if not whole.fits(file.checksum):
         raise Failure(f"{path}: the checksum of what was written is not that of the file")

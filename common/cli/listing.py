@@ -10,7 +10,15 @@ from typing import Any
 from common.cli.console import shown, size_text
 from common.cli.context import Context
 from common.cli.failures import OK, Refused
-from common.cli.remote import find_file, list_entries, list_files, wanted_folder, wanted_path
+from common.cli.remote import (
+    find_file,
+    list_entries,
+    list_files,
+    read_checksum,
+    wanted_folder,
+    wanted_path,
+    with_checksum,
+)
 
 _STAT_FIELDS = (
     "path", "file_id", "status", "size", "content_type", "version", "etag", "chunk_count", "chunk_size",
@@ -40,8 +48,11 @@ def stat(context: Context, options: Namespace) -> int:
     """Everything that is known of files."""
     for path in [wanted_path(path) for path in options.paths]:
         file = find_file(context.gateway, path)
+        if options.checksum:
+            file = with_checksum(context.gateway, file)
         lines = [f"{name + ':':<20}{shown(str(file[name]))}" for name in _STAT_FIELDS if name in file]
-        lines.append(f"{file['checksum']['algorithm'] + ':':<20}{file['checksum']['value']}")
+        algorithm, checksum = read_checksum(file)
+        lines.append(f"{(algorithm or 'checksum') + ':':<20}{checksum or 'none was made'}")
         lines += [f"{'old version:':<20}{_describe_old(old)}" for old in file.get("old_versions", [])]
         context.console.emit(file, *lines, *([""] if len(options.paths) > 1 else []))
     return OK

@@ -169,23 +169,28 @@ class PartFile:
 
 
 class Hash:
-    """A checksum of a whole file, which can be gone back with. Raises Failure for an unknown algorithm."""
+    """A checksum of a whole file, which can be gone back with; none is made of a file that has none to compare with.
 
-    def __init__(self, algorithm: str) -> None:
-        if algorithm not in ("sha256", "sha512"):
+    Raises Failure for an unknown algorithm.
+    """
+
+    def __init__(self, algorithm: str | None) -> None:
+        if algorithm not in (None, "sha256", "sha512"):
             raise Failure(f"the file's checksum is {algorithm}, which this program does not know")
-        self.value = hashlib.new(algorithm)
+        self.value = None if algorithm is None else hashlib.new(algorithm)
 
     def copy(self) -> Hash:
         other = object.__new__(Hash)
-        other.value = self.value.copy()
+        other.value = None if self.value is None else self.value.copy()
         return other
 
     def update(self, block: bytes) -> None:
-        self.value.update(block)
+        if self.value is not None:
+            self.value.update(block)
 
-    def hexdigest(self) -> str:
-        return self.value.hexdigest()
+    def fits(self, checksum: str | None) -> bool:
+        """Whether it is that of the file; of one without a checksum nothing speaks against it."""
+        return self.value is None or self.value.hexdigest() == checksum
 
 
 def part_names(target: Path) -> tuple[Path, Path]:

@@ -16,27 +16,32 @@ ROOT = "/"
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """One version of a file. checksum: of the whole content, as hexadecimal digits."""
+    """One version of a file. checksum: of the whole content, as hexadecimal digits; None where none was made."""
 
     path: str
     size: int
     etag: str
-    algorithm: str
-    checksum: str
+    algorithm: str | None
+    checksum: str | None
+
+    @property
+    def remark(self) -> str:
+        """What people are told of it behind its size: that its bytes could not be compared."""
+        return ", has no checksum to compare with" if self.checksum is None and self.size else ""
 
     @classmethod
     def from_json(cls, file: Mapping[str, Any]) -> RemoteFile:
         try:
-            checksum = file["checksum"]
-            return cls(
-                str(file["path"]),
-                int(file["size"]),
-                str(file["etag"]),
-                str(checksum["algorithm"]),
-                str(checksum["value"]),
-            )
+            algorithm, checksum = read_checksum(file)
+            return cls(str(file["path"]), int(file["size"]), str(file["etag"]), algorithm, checksum)
         except (KeyError, TypeError, ValueError):
             raise Failure("the gateway answered with something that is no file's JSON") from None
+
+
+def read_checksum(file: Mapping[str, Any]) -> tuple[str, str] | tuple[None, None]:
+    """The algorithm and the hexadecimal digits; None for a file that has no checksum. Raises KeyError, TypeError."""
+    checksum = file["checksum"]
+    return (None, None) if checksum is None else (str(checksum["algorithm"]), str(checksum["value"]))
 
 
 def wanted_path(path: str) -> str:
@@ -63,6 +68,17 @@ def find_file(gateway: Gateway, path: str, *, is_deleted: bool = False) -> dict[
         break
     where = "in the trash" if is_deleted else "with this path"
     raise Refused(404, "file_not_found", f"there is no file {where}")
+
+
+def with_checksum(gateway: Gateway, file: dict[str, Any]) -> dict[str, Any]:
+    """The file's JSON with a checksum; where it has none, the gateway reads the file to make it."""
+    while file["checksum"] is None:
+        made = gateway.ask(f"/files/{file['file_id']}/checksum")
+        if made["etag"] == file["etag"]:
+            return {**file, "checksum": made["checksum"]}
+        # It has changed since.
+        file = find_file(gateway, file["path"])
+    return file
 
 
 def list_files(

@@ -52,7 +52,7 @@ FILE = record(
         "version_id": ID,
         "size": {**COUNT, "description": "In bytes."},
         "content_type": TEXT,
-        "checksum": ref("Checksum"),
+        "checksum": nullable(ref("Checksum")),
         "chunk_size": COUNT,
         "chunk_count": COUNT,
         "replication_factor": COUNT,
@@ -62,14 +62,14 @@ FILE = record(
         "file_name": {"type": "string", "description": "The path's last segment."},
         "etag": TEXT,
     },
-    text="One file. Its id stays over new versions and renames.",
+    text="One file. Its id stays over new versions and renames. checksum: null where none was made.",
 )
 
 OLD_VERSION = record(
     {
         "version": COUNT,
         "size": COUNT,
-        "checksum": ref("Checksum"),
+        "checksum": nullable(ref("Checksum")),
         "created_at": TIME,
         "superseded_at": TIME,
         "is_restorable": FLAG,
@@ -78,12 +78,22 @@ OLD_VERSION = record(
 )
 
 LISTED_FILE = record(
-    {name: schema for name, schema in FILE["properties"].items() if name != "old_versions"},
+    {
+        **{name: schema for name, schema in FILE["properties"].items() if name != "old_versions"},
+        "expires_in_seconds": {**COUNT, "description": "In the trash: how long it can still be restored, at least."},
+    },
+    optional=("expires_in_seconds",),
     text="A file as a listing has it, without its old versions.",
 )
 
 LISTING = record(
-    {"files": array(ref("ListedFile")), "prefixes": array(TEXT), "next_cursor": nullable(TEXT)},
+    {
+        "files": array(ref("ListedFile")),
+        "prefixes": array(TEXT),
+        "next_cursor": nullable(TEXT),
+        "retention_seconds": {**COUNT, "description": "Of the trash: how long what is deleted now is kept in it."},
+    },
+    optional=("retention_seconds",),
     text="One page, in the order of the paths. next_cursor: null on the last page.",
 )
 
@@ -129,8 +139,17 @@ WORKER = record(
 )
 
 DRAIN = record(
-    {"chunks_left": COUNT, "bytes_left": COUNT, "is_complete": FLAG, "blocked": nullable(TEXT)},
-    text="How far a worker is emptied. blocked: why nothing more can leave it now.",
+    {
+        "chunks_left": COUNT,
+        "bytes_left": COUNT,
+        "is_complete": FLAG,
+        "blocked": nullable(TEXT),
+        "waits_for": nullable(TEXT),
+    },
+    text=(
+        "How far a worker is emptied. blocked: why nothing more can leave it now. waits_for: what comes first, by"
+        " itself, where nothing leaves it at the moment."
+    ),
 )
 
 REPLICATION = record(

@@ -21,6 +21,8 @@ from typing import Any
 GATEWAY, MASTER, WORKER = "gateway", "master", "worker"
 SOCKET = "dfs-gateway.socket"
 HAND_OVER = "dfs-gateway-handover.service"
+# Secrets that one kind of node alone has a use for.
+_USED_BY = {"MONGO_URI": MASTER, "DFS_GATEWAY_API_KEY": GATEWAY}
 
 
 class PlanError(Exception):
@@ -86,6 +88,12 @@ class Plan:
         """All nodes of one kind, in the order of their hosts."""
         return [(host, node) for host in self.hosts for node in host.nodes if node.kind == kind]
 
+    def secrets_of(self, host: Host) -> str:
+        """The lines for the host's `.env`: without what none of its nodes has any use for."""
+        kinds = {node.kind for node in host.nodes}
+        lines = self.secrets.splitlines(keepends=True)
+        return "".join(line for line in lines if _USED_BY.get(_name_of(line)) in (None, *kinds))
+
     def find(self, node_id: str) -> tuple[Host, Node]:
         return next((host, node) for host in self.hosts for node in host.nodes if node.node_id == node_id)
 
@@ -138,6 +146,10 @@ def _check(plan: Plan) -> None:
         raise PlanError("masters on several hosts need a MongoDB: set MONGO_URI beside the secret")
     if len(plan.hosts) > 1 and any(host.ip in ("127.0.0.1", "localhost", "::1") for host in plan.hosts):
         raise PlanError("config.json has a node at 127.0.0.1, where the other hosts cannot reach it")
+
+
+def _name_of(line: str) -> str:
+    return line.partition("=")[0].strip().removeprefix("export ").strip()
 
 
 def _is_setting(line: str) -> bool:

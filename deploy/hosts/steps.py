@@ -93,7 +93,7 @@ def put_configuration(remote: Remote, plan: Plan) -> None:
     )
     paths = (ROOT / "deploy" / "systemd" / "paths.env").read_text()
     _put_file(remote, f"{CONFIGURATION}/config.json", plan.config)
-    _put_file(remote, f"{CONFIGURATION}/.env", paths + plan.secrets)
+    _put_file(remote, f"{CONFIGURATION}/.env", paths + plan.secrets_of(remote.host))
 
 
 def check_version(remote: Remote, version: str) -> None:

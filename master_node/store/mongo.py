@@ -26,12 +26,14 @@ from master_node.documents import (
     file_from_document,
     file_to_document,
     lease_from_document,
+    quota_from_document,
+    quota_to_document,
     upload_from_document,
     upload_to_document,
     worker_from_document,
 )
 from master_node.model import NEVER, Chunk, File, JobRecord, Lease, Upload, WorkerRecord
-from master_node.quotas.model import Quota, quota_from_document, quota_to_document
+from master_node.quotas.model import Quota
 from master_node.store.base import Holding, IdTaken, KeyTaken, Owed, Pending, ReadLevel
 from master_node.store.mongo_calls import ask, new_change_id, repeat, replace_one, sum_of, with_change_id
 from master_node.store.mongo_levels import Reads

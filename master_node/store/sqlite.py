@@ -20,9 +20,15 @@ from typing import Any, TypeVar
 from common.api_keys import KeyRecord
 from common.errors import MetadataUnavailable
 from common.records import Heartbeat, place_of
-from master_node.documents import file_from_document, lease_from_document, upload_from_document
+from master_node.documents import (
+    file_from_document,
+    lease_from_document,
+    quota_from_document,
+    quota_to_document,
+    upload_from_document,
+)
 from master_node.model import Chunk, File, JobRecord, Lease, Upload, WorkerRecord
-from master_node.quotas.model import Quota, quota_from_document, quota_to_document
+from master_node.quotas.model import Quota
 from master_node.store.base import Holding, IdTaken, KeyTaken, Owed, Pending, ReadLevel
 from master_node.store.group_commit import GroupCommit, Operation
 from master_node.store.sqlite_rows import (

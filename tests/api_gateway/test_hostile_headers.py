@@ -18,7 +18,7 @@ from common.ranges import parse_range
 call = Call({"REQUEST_METHOD": "GET", "dfs.fields": {sys.argv[1]: eval(sys.argv[2])}})
 assert not is_html_form(call)
 assert parse_range(call.headers.get("Range"), 10) is None
-assert wanted_map(GatewayServices(None, None, None, None, None, 1, None, 0), call).start == 0
+assert wanted_map(GatewayServices(None, None, None, None, None, 1, None, 0, None), call).start == 0
 """
 
 

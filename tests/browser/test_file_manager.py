@@ -11,7 +11,9 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import WIDE_FOLDER, OpenPage, wait_for_script
 from tests.browser.manager import Manager, address_of
-from tests.support.client import GatewayClient
+from tests.support.client import GatewayClient, sha256, some_bytes
+from tests.support.cluster import KIB, TestCluster
+from tests.support.ring import another_gateway
 
 
 def test_a_file_is_renamed_and_the_renaming_undone(open_page: OpenPage, client: GatewayClient) -> None:
@@ -116,6 +118,22 @@ def test_details_tell_checksum_versions_and_where_the_chunks_are(open_page: Open
     panel.get_by_role("button", name="Restore version 1").click()
     manager.expect_note("Version 1 is current again")
     assert client.get("told/file.txt").content == b"the first"
+
+
+def test_a_checksum_that_nobody_made_is_made_at_a_click(
+    open_page: OpenPage, client: GatewayClient, cluster: TestCluster
+) -> None:
+    content = some_bytes(3 * 256 * KIB, "unsummed")
+    with another_gateway(cluster.config, "gateway_2", file_checksum="none") as unsumming:
+        stored = unsumming.client.put("/fs/unsummed/file.bin", data=content)
+        assert (stored.status_code, stored.json["checksum"]) == (201, None)
+    manager = Manager(open_page(address_of("unsummed/")))
+    panel = manager.details("file.bin")
+    expect(panel.get_by_label("Checksum", exact=True)).to_contain_text("None was made")
+    panel.get_by_role("button", name="Compute").click()
+    expect(panel.get_by_text(sha256(content), exact=True)).to_be_visible()
+    expect(panel.get_by_role("button", name="Copy checksum")).to_be_focused()
+    assert client.info(stored.json["file_id"])["checksum"]["value"] == sha256(content)
 
 
 def test_among_a_hundred_thousand_entries_one_scrolls_and_searches_at_once(open_page: OpenPage) -> None:

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
+from tests.browser.axe import assert_accessible, violations
 from tests.browser.conftest import OpenPage, wait_for_script
 from tests.browser.manager import Manager, address_of
 from tests.browser.watch import Watch
@@ -17,14 +18,50 @@ from tests.support.cluster import TestCluster
 KEY = "the key of the one who runs this cluster"
 
 
-@pytest.fixture
-def locked(cluster: TestCluster) -> Iterator[GatewayClient]:
+@pytest.fixture(scope="module")
+def locked(shared_cluster: TestCluster) -> Iterator[GatewayClient]:
     """While the gateway knows a key, so that it takes nobody without one."""
-    cluster.kill("gateway")
-    cluster.restart("gateway", variables={"DFS_GATEWAY_API_KEY": KEY})
-    yield GatewayClient(cluster.base_url, {"Authorization": f"Bearer {KEY}"})
-    cluster.kill("gateway")
-    cluster.restart("gateway")
+    shared_cluster.kill("gateway")
+    shared_cluster.restart("gateway", variables={"DFS_GATEWAY_API_KEY": KEY})
+    yield GatewayClient(shared_cluster.base_url, {"Authorization": f"Bearer {KEY}"})
+    shared_cluster.kill("gateway")
+    shared_cluster.restart("gateway")
+
+
+@pytest.fixture
+def reader(locked: GatewayClient) -> Iterator[str]:
+    """A key that may only read, and only below `shared/`."""
+    made = locked.call("POST", "/keys", json={"name": "reader", "rights": ["read"], "prefix": "shared/"}).json()
+    yield made["key"]
+    locked.call("DELETE", f"/keys/{made['key_id']}")
+
+
+def test_who_may_only_read_is_offered_nothing_else(open_page: OpenPage, locked: GatewayClient, reader: str) -> None:
+    locked.stored("shared/plan.txt", b"x")
+    locked.stored("shared/gone.txt", b"x")
+    locked.call("DELETE", "/fs/shared/gone.txt")
+    page = open_page("/")
+    sign_in(page, reader)
+    manager = Manager(page)
+    manager.expect_names("plan.txt")
+    expect(page.get_by_role("link", name="Cluster")).to_have_count(0)
+    expect(page.get_by_role("button", name=re.compile("Upload|New folder"))).to_have_count(0)
+    manager.select("plan.txt")
+    bar = page.get_by_role("toolbar", name="What to do with the selected entries")
+    expect(bar.get_by_role("button")).to_have_text(["Download", "Details", "Clear"])
+    for key in ("F2", "Delete"):
+        page.keyboard.press(key)
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert_accessible(page)
+    bar.get_by_role("button", name="Details").click()
+    expect(page.get_by_role("dialog").get_by_role("button", name=re.compile("Rename|Move|Delete"))).to_have_count(0)
+    page.keyboard.press("Escape")
+    page.get_by_role("link", name="Trash").click()
+    wait_for_script(page)
+    manager.expect_names("shared/gone.txt")
+    expect(page.get_by_role("button", name=re.compile("Restore|Empty"))).to_have_count(0)
+    assert violations(page) == []
+    assert locked.paths("shared/") == ["shared/plan.txt"]
 
 
 def test_a_key_opens_the_pages_until_one_signs_out(open_page: OpenPage, locked: GatewayClient, watch: Watch) -> None:
@@ -35,9 +72,7 @@ def test_a_key_opens_the_pages_until_one_signs_out(open_page: OpenPage, locked: 
         page.get_by_label("API key").fill("a guess")
         page.get_by_role("button", name="Sign in").click()
         expect(page.get_by_role("alert")).to_be_visible()
-    page.get_by_label("API key").fill(KEY)
-    page.get_by_role("button", name="Sign in").click()
-    wait_for_script(page)
+    sign_in(page, KEY)
     manager = Manager(page)
     manager.expect_names("plan.txt")
     manager.select("plan.txt")
@@ -49,3 +84,9 @@ def test_a_key_opens_the_pages_until_one_signs_out(open_page: OpenPage, locked: 
     with watch.while_broken():
         page.go_back()
         expect(page).to_have_url(re.compile("/sign-in"))
+
+
+def sign_in(page: Page, key: str) -> None:
+    page.get_by_label("API key").fill(key)
+    page.get_by_role("button", name="Sign in").click()
+    wait_for_script(page)

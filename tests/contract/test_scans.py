@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from master_node import model
+from master_node import file_changes, model
 from master_node.model import File
 from master_node.store.base import MetadataStore, Pending
 from tests.support.metadata import AWKWARD, make_file, make_old
@@ -96,7 +96,7 @@ def test_a_file_ceases_to_be_due_when_it_is_restored(store: MetadataStore) -> No
     file = make_file("a", status=model.DELETED, expires_at=5.0, size_bytes=9)
     store.insert_file(file)
     assert store.pending(5.0) == Pending(9, 9)
-    assert store.replace_file(model.restore_from_trash(file, None, "later"))
+    assert store.replace_file(file_changes.restore_from_trash(file, None, "later"))
     assert store.find_due_files(100.0, 10) == []
     assert store.pending(100.0) == Pending(0, 0)
 

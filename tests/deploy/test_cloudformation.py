@@ -216,6 +216,18 @@ def test_nothing_is_open_but_what_is_prescribed(deployed: Deployed) -> None:
     assert found == expected | (INGRESS_WITH_MONGODB if deployed.variant.has_mongodb else set())
 
 
+def test_every_group_is_found_by_its_name_and_lets_its_hosts_reach_everything(deployed: Deployed) -> None:
+    expected = {"SG_Gateway", "SG_Masters_Workers"}
+    expected |= {"SG_Bastion"} if deployed.variant.has_bastion else set()
+    expected |= {"SG_MongoDB"} if deployed.variant.has_mongodb else set()
+    groups = [group for group in deployed.groups if group["GroupName"] != "default"]
+    assert {group["GroupName"] for group in groups} == expected
+    for group in groups:
+        assert tags_of(group)["Name"] == group["GroupName"]
+        ways_out = [(rule["IpProtocol"], sources_of(rule, {})) for rule in group["IpPermissionsEgress"]]
+        assert ways_out == [("-1", [ANYWHERE])]
+
+
 def sources_of(rule: dict[str, Any], names: Mapping[str, str]) -> list[str]:
     assert rule.get("PrefixListIds", []) == []
     return (

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import boto3
 import pytest
+import yaml
 
 from common.config import Config, load_config
 from deploy.aws import launch, replica_set, write_secrets
@@ -30,6 +31,43 @@ def test_a_shell_understands_every_script(script: Path) -> None:
     if shutil.which("shellcheck"):
         found = subprocess.run(["shellcheck", str(script)], capture_output=True, text=True)
         assert found.returncode == 0, found.stdout
+
+
+def test_a_host_runs_the_branch_tag_or_commit_that_was_asked_for(tmp_path: Path) -> None:
+    origin, settings, said = tmp_path / "origin", tmp_path / "aws.env", tmp_path / "said"
+    own_script = origin / "deploy" / "aws" / "set_up_host.sh"
+    own_script.parent.mkdir(parents=True)
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(origin), "-c", "user.name=n", "-c", "user.email=n@example.org", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    git("init", "-b", "main")
+    for text, naming in (("first", ("tag", "v1")), ("second", ("branch", "release")), ("third", ("tag", "v3"))):
+        own_script.write_text(f'echo "{text} in $1" >{said}\n', encoding="utf-8")
+        git("add", ".")
+        git("commit", "-m", text)
+        git(*naming)
+    text = first_script()
+    assert text.count("/etc/dfs/aws.env") == 1
+    text = text.replace("/etc/dfs/aws.env", str(settings))
+    for asked, expected in (
+        ("release", "second"),
+        ("main", "third"),
+        ("v1", "first"),
+        (git("rev-parse", "v1"), "first"),
+    ):
+        settings.write_text(f"REPOSITORY_URL='{origin}'\nREPOSITORY_REF='{asked}'\n", encoding="utf-8")
+        subprocess.run(["bash", "-c", text], capture_output=True, check=True)
+        assert said.read_text(encoding="utf-8").startswith(f"{expected} in /"), asked
+
+
+def first_script() -> str:
+    """What cloud-init starts, as it stands in the template."""
+    lines = (FOLDER / "template.yaml").read_text(encoding="utf-8").partition("Fn::Base64: !Sub |\n")[2]
+    user_data = lines.partition("\n  Gateway:\n")[0]
+    files = yaml.safe_load(user_data)["write_files"]
+    return next(str(file["content"]) for file in files if file["path"] == "/usr/local/sbin/dfs-set-up")
 
 
 class Host:

@@ -114,6 +114,8 @@ def test_an_update_under_load_fails_no_request_and_copies_nothing(deployed: Depl
     assert deployed.left() == [], "a dry run changes nothing"
 
     deployed.run("install", "--version", "one")
+    holders = [host for host in HOSTS if KEY in deployed.hosts.own(host, "/etc/dfs/.env").read_text()]
+    assert holders == [PLACES[GATEWAY]], "who knows the operator's key"
     deployed.run("start")
     headers = {"Authorization": f"Bearer {KEY}"}
     client = GatewayClient(deployed.url, headers)

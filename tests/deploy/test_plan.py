@@ -36,6 +36,17 @@ def test_nodes_of_one_address_are_on_one_host(tmp_path: Path) -> None:
     assert {host.access for host in plan.hosts} == {Access()}
 
 
+def test_a_host_gets_no_secret_that_none_of_its_nodes_uses(tmp_path: Path) -> None:
+    database, key = "MONGO_URI='mongodb://u:a=b@10.0.2.10/'\n", "DFS_GATEWAY_API_KEY=abc\n"
+    secret, token = "DFS_CLUSTER_SECRET=0123456789abcdef\n", "DFS_METRICS_TOKEN=x\n"
+    plan = plan_of(tmp_path, CONFIG, secrets=database + secret + key + token)
+    assert {host.ip: plan.secrets_of(host) for host in plan.hosts} == {
+        "10.0.1.10": secret + key + token,
+        "10.0.2.10": database + secret + token,
+        "10.0.2.11": secret + token,
+    }
+
+
 def test_a_host_s_own_entry_goes_before_the_common_one(tmp_path: Path) -> None:
     own = {"10.0.2.11": {"address": "w2.example", "options": ["-v"]}}
     plan = plan_of(tmp_path, CONFIG, {"user": "admin", "port": 2222, "hosts": own})

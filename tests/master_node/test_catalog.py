@@ -6,7 +6,8 @@ import pytest
 
 from common.errors import Conflict, FileDeleted, FileUnknown, InvalidPath, PathTaken, PreconditionFailed, VersionUnknown
 from common.master_client import MapPart
-from master_node import model
+from common.records import Checksum
+from master_node import file_changes, model
 from master_node.catalog import Expected
 from master_node.listing import ListingQuery
 from master_node.store.sqlite import SqliteStore
@@ -39,6 +40,17 @@ def test_a_deleted_file_is_found_by_its_id_only_and_frees_its_path(master: Maste
         master.catalog.find_path("a")
     assert master.catalog.find(file.file_id).file.status == model.DELETED
     assert master.put("a").file_id != file.file_id
+
+
+def test_the_trash_says_how_long_each_file_can_still_be_restored(master: Master) -> None:
+    for path in ("old", "new"):
+        master.catalog.delete(master.put(path).file_id, is_permanent=False)
+        master.pass_time(100.0)
+    listing = master.catalog.list(ListingQuery(status=model.DELETED))
+    left = {file["path"]: file["expires_in_seconds"] for file in listing["files"]}
+    assert left["new"] - left["old"] == 100
+    assert listing["retention_seconds"] - 100 - master.settings.lease_seconds <= left["new"]
+    assert left["new"] < listing["retention_seconds"]
 
 
 def test_deleting_twice_changes_nothing_the_second_time(master: Master) -> None:
@@ -240,6 +252,18 @@ def test_the_trash_is_kept_for_its_time_by_the_cluster_s_clock_also_on_a_fresh_m
         assert present.due_at == pytest.approx(100.0 + kept)
 
 
+def test_a_checksum_of_what_is_not_there_is_refused(master: Master) -> None:
+    file = master.put("a")
+    checksum = Checksum("sha256", "11" * 32)
+    with pytest.raises(FileUnknown):
+        master.catalog.record_checksum(hex_id("nobody"), hex_id("nothing"), checksum)
+    with pytest.raises(VersionUnknown):
+        master.catalog.record_checksum(file.file_id, hex_id("nothing"), checksum)
+    master.catalog.delete(file.file_id, is_permanent=True)
+    with pytest.raises(FileUnknown):
+        master.catalog.record_checksum(file.file_id, file.to_info().version_id, checksum)
+
+
 def test_the_chunk_map_names_living_workers_first(master: Master) -> None:
     master.put("a", 2)
     master.clock.advance(1000.0)
@@ -316,6 +340,6 @@ def test_a_version_that_may_be_freed_already_is_not_found(master: Master) -> Non
     master.put("a")
     file = master.store.find_file(first.file_id)
     assert file is not None
-    assert master.store.replace_file(model.released(file, first.version_id))
+    assert master.store.replace_file(file_changes.released(file, first.version_id))
     with pytest.raises(VersionUnknown):
         master.catalog.find(first.file_id, version=1)

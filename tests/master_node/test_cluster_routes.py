@@ -18,6 +18,7 @@ from master_node.job_board import JobBoard
 from master_node.jobs import JobRunner
 from master_node.membership import Membership
 from master_node.model import JobRecord
+from master_node.obstacles import NOBODY_LEADS, ORDER_IS_NEW
 from master_node.report import ClusterReport
 from master_node.roster import Roster
 from master_node.store.base import MetadataStore, Pending
@@ -120,13 +121,22 @@ def test_drain_tells_how_far_it_is_until_no_record_names_the_worker(routes: Rout
     for _ in range(2):
         drained = routes.call("POST", "/workers/worker_1/drain")
     assert (drained["state"], drained["is_draining"]) == ("draining", True)
-    assert drained["drain"] == {"chunks_left": 0, "bytes_left": 0, "is_complete": False, "blocked": None}
+    left = {"chunks_left": 0, "bytes_left": 0, "is_complete": False}
+    assert drained["drain"] == {**left, "blocked": None, "waits_for": ORDER_IS_NEW}
     assert routes.worker("worker_1") == drained
     (chunk,) = store.list_chunks(V, 0, 1)
     assert store.delete_chunks([chunk]) == [True]
     assert routes.worker("worker_1")["drain"]["is_complete"]
     taken_back = routes.call("POST", "/workers/worker_1/undrain")
     assert (taken_back["state"], taken_back["is_draining"], taken_back["drain"]) == ("alive", False, None)
+
+
+def test_a_drain_without_a_leader_says_that_it_waits_for_one(
+    routes: Routes, store: MetadataStore, master: Master
+) -> None:
+    store.insert_chunks([make_chunk(V, 0, replicas=("worker_1", "worker_2"))])
+    master.clock.advance(3 * master.settings.lease_seconds)
+    assert routes.call("POST", "/workers/worker_1/drain")["drain"]["waits_for"] == NOBODY_LEADS
 
 
 def test_every_master_says_why_nothing_can_leave_a_worker_as_the_leader_wrote_it_down(
@@ -140,9 +150,14 @@ def test_every_master_says_why_nothing_can_leave_a_worker_as_the_leader_wrote_it
     other.look([])
     for one in (routes, Routes(other)):
         assert one.worker("worker_1")["drain"]["blocked"] == "no room"
+        assert one.worker("worker_1")["drain"]["waits_for"] is None
+    progress = {"workers": {"worker_1": {"blocked": None, "waits_for": "better times"}}}
+    store.put_jobs([JobRecord("drain", {"name": "drain", "state": "waiting", "progress": progress})])
+    assert routes.worker("worker_1")["drain"]["waits_for"] == "better times"
     (chunk,) = store.list_chunks(V, 0, 1)
     store.delete_chunks([chunk])
-    assert routes.worker("worker_1")["drain"]["blocked"] is None
+    drain = routes.worker("worker_1")["drain"]
+    assert (drain["blocked"], drain["waits_for"]) == (None, None)
 
 
 def test_a_drain_is_not_complete_while_an_open_upload_may_bring_chunks(routes: Routes, master: Master) -> None:

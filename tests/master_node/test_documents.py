@@ -8,17 +8,20 @@ from dataclasses import asdict, replace
 import pytest
 
 from master_node import documents
+from master_node.attempts import Resumable, Sealed
 from master_node.model import Chunk, CommitTarget, File, Upload
-from tests.support.metadata import hex_id, make_file, make_old, make_upload
+from tests.support.metadata import hex_id, make_file, make_old, make_upload, make_version
 
 FILES = [
     make_file("a"),
     make_file("\U0001f600", size_bytes=2**50, old_versions=(make_old("v1"), replace(make_old("v2"), is_released=True))),
     replace(make_file("bar"), version=None, expires_at=5.5),
+    replace(make_file("unsummed"), version=replace(make_version("unsummed"), checksum=None)),
 ]
 UPLOADS = [
     make_upload("u"),
     replace(make_upload("t"), target=CommitTarget("f", "p", 3, is_insert=False), workers=("w1", "w2"), refusal="no"),
+    replace(make_upload("s"), resumable=Resumable("p", 9, "", "t", "", False, sealed=Sealed(9, 1, None, "t"))),
 ]
 
 
@@ -29,7 +32,7 @@ def test_a_file_keeps_every_field(file: File) -> None:
     assert documents.file_from_document(json.loads(written)) == file
 
 
-@pytest.mark.parametrize("upload", UPLOADS, ids=["new", "with a target"])
+@pytest.mark.parametrize("upload", UPLOADS, ids=["new", "with a target", "sealed"])
 def test_an_upload_keeps_every_field(upload: Upload) -> None:
     written = json.dumps(documents.upload_to_document(upload))
     # Left out where there is nothing to say, for most uploads are not resumable.

@@ -12,8 +12,14 @@ from master_node import garbage, lost, pipeline
 from master_node.copy_plans import plan_move
 from master_node.jobs import Progress
 from master_node.membership import ALIVE, DEAD, MAINTENANCE, SUSPECT, WorkerView
-from master_node.model import Chunk, File, WorkerRecord
-from master_node.obstacles import MOST_ARE_SILENT
+from master_node.model import ARRIVAL_SECONDS, Chunk, File, WorkerRecord
+from master_node.obstacles import (
+    COPIES_ARE_FREED,
+    JOBS_COME_FIRST,
+    MOST_ARE_SILENT,
+    REPAIR_COMES_FIRST,
+    UPLOADS_GO_ON,
+)
 from master_node.rebalance import Shift, plan_shifts
 from master_node.replicas import struck
 from master_node.store.base import Holding
@@ -457,7 +463,7 @@ def test_a_drained_worker_is_empty_and_all_is_whole(cluster: HealingCluster) -> 
     cluster.heal(40)
     assert cluster.disks.chunks["worker_1"] == {}
     assert cluster.leader.drain.describe()["workers"] == {
-        "worker_1": {"chunks_left": 0, "bytes_left": 0, "is_complete": True, "blocked": None}
+        "worker_1": {"chunks_left": 0, "bytes_left": 0, "is_complete": True, "blocked": None, "waits_for": None}
     }
     for name, chunk_id in [(name, only(cluster, damaged).chunk_id) for name in FIVE]:
         assert cluster.disks.chunks[name].get(chunk_id, True)
@@ -494,7 +500,32 @@ def test_a_worker_that_nobody_can_stand_in_for_is_not_emptied(cluster: HealingCl
         "bytes_left": 0,
         "is_complete": True,
         "blocked": None,
+        "waits_for": None,
     }
+
+
+def test_a_drain_says_what_it_waits_for(cluster: HealingCluster) -> None:
+    def waits_for() -> str | None:
+        cluster.pass_time(1.0)
+        cluster.run(cluster.leader.drain)
+        waiting: str | None = cluster.leader.drain.describe()["workers"]["worker_1"]["waits_for"]
+        return waiting
+
+    cluster.put("a", on=FIVE[:3])
+    short = cluster.put("short", missing=1, on=FIVE[:2])
+    upload_id = cluster.leader.uploads.open("on its way to all of them", 5, 1).upload_id
+    cluster.store.change_worker("worker_1", is_draining=True)
+    assert waits_for() == JOBS_COME_FIRST
+    cluster.run(cluster.leader.repair)
+    assert only(cluster, short).owed == 0
+    assert waits_for() == COPIES_ARE_FREED
+    cluster.pass_time(ARRIVAL_SECONDS)
+    cluster.run(cluster.leader.release)
+    assert cluster.disks.chunks["worker_1"] == {}
+    assert waits_for() == UPLOADS_GO_ON
+    cluster.leader.uploads.abort(upload_id)
+    cluster.heal(20)
+    assert waits_for() is None
 
 
 def test_a_drain_says_why_nothing_moves_while_most_workers_are_silent(cluster: HealingCluster) -> None:
@@ -551,10 +582,14 @@ def test_nothing_is_emptied_while_chunks_with_one_copy_get_their_second(
     cluster.kill("worker_2")
     cluster.pass_time(DEAD_AND_GRACE)
     cluster.run(cluster.leader.strike)
+    reasons = []
     for _ in range(200):
         cluster.pass_time(0.5)
         for job in (cluster.leader.repair, cluster.leader.drain):
             cluster.work(job)
+        reasons.append(cluster.leader.drain.describe()["workers"]["worker_5"]["waits_for"])
+    assert reasons[0] == REPAIR_COMES_FIRST
+    assert reasons[-1] == COPIES_ARE_FREED
     is_move = [chunk_id in whole for chunk_id, _ in cluster.disks.copied]
     assert is_move == [False] * 20 + [True] * 20
 

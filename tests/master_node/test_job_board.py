@@ -45,6 +45,13 @@ class FinishedCheck(Check):
         return {"by": self.name, "finished_at": "then"} if self.requests else {"stage": "none"}
 
 
+class VerifyingCheck(Check):
+    """One that says whether it reads the bytes."""
+
+    def describe(self) -> Mapping[str, Any]:
+        return {"is_verifying": bool(self.requests and self.requests[-1])}
+
+
 def write(store: MetadataStore, job: RequestedFsck, state: str = IDLE) -> None:
     """What the runner does every other second."""
     store.put_jobs([JobRecord(FSCK, JobStatus(FSCK, state, job.describe()).to_json())])
@@ -101,6 +108,22 @@ def test_asking_twice_for_a_check_makes_one(store: MetadataStore, master: Master
     board.request_fsck(is_verifying=True)
     job.work(1)
     assert check.requests == [False, True]
+
+
+def test_a_check_that_reads_the_bytes_follows_on_one_that_does_not(store: MetadataStore, master: Master) -> None:
+    check = VerifyingCheck(units=3)
+    board, job = JobBoard(store, master.membership), RequestedFsck(check, store)
+    board.request_fsck(is_verifying=False)
+    job.work(1)
+    write(store, job, WORKING)
+    for is_verifying in (True, True, False):
+        assert board.request_fsck(is_verifying)["is_requested"]
+    for _ in range(4):
+        job.work(1)
+    write(store, job, WORKING)
+    assert check.requests == [False, True]
+    for is_verifying in (True, False):
+        assert not board.request_fsck(is_verifying)["is_requested"], "it joins the one that runs"
 
 
 def test_a_new_leader_takes_up_a_request_that_the_old_one_had_not_written_down(

@@ -48,11 +48,8 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCluster]:
         "verify": str(folder / "ca.pem"),
         "cert": (str(folder / "node.pem"), str(folder / "node.key")),
     }
-    cluster.start()
-    try:
+    with cluster.running():
         yield cluster
-    finally:
-        cluster.stop()
 
 
 @pytest.fixture
@@ -65,6 +62,8 @@ def test_a_file_goes_in_and_comes_back_whole_and_in_part(client: GatewayClient) 
     content = some_bytes(5 * CHUNK + 3, "secure")
     client.stored("secure", content)
     assert_same_bytes(client.get("secure").content, content)
+    # Once a browser has come by TLS, it shall never come without.
+    assert client.get("secure").headers["Strict-Transport-Security"] == "max-age=31536000"
     part = client.get("secure", headers={"Range": f"bytes={CHUNK - 1}-{2 * CHUNK}"})
     assert part.status_code == 206
     assert_same_bytes(part.content, content[CHUNK - 1 : 2 * CHUNK + 1])

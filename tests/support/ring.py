@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +64,7 @@ class SmallRing:
         service, server = self._running.pop(name)
         service.stop()
         server.close()
-        for log in (f"dfs.{name}", f"dfs.{name}.audit"):
-            # The log files' handlers belong to this process, which goes on.
-            for handler in logging.getLogger(log).handlers:
-                handler.close()
+        close_logs(name)
 
     def restart_gateway(self) -> None:
         """It forgets whatever it remembers."""
@@ -92,6 +90,13 @@ class SmallRing:
             self.stop(name)
 
 
+def close_logs(name: str) -> None:
+    """Of a node that was stopped: its log files' handlers belong to this process, which goes on."""
+    for log in (f"dfs.{name}", f"dfs.{name}.audit"):
+        for handler in logging.getLogger(log).handlers:
+            handler.close()
+
+
 @contextlib.contextmanager
 def small_ring(
     home: Path,
@@ -110,6 +115,30 @@ def small_ring(
         yield ring
     finally:
         ring.close()
+
+
+@dataclass(frozen=True)
+class AnotherGateway:
+    """One more gateway of a cluster, in this process."""
+
+    service: Service
+
+    @property
+    def client(self) -> FlaskClient:
+        """A new one, without cookies."""
+        return self.service.app.test_client()
+
+
+@contextlib.contextmanager
+def another_gateway(config: Config, name: str, **settings: Any) -> Iterator[AnotherGateway]:
+    """Run it until the block is left, without a socket. settings: what it has otherwise than the cluster's own."""
+    service = build_gateway(replace(config, gateway=replace(config.gateway, **settings)), name)
+    service.start()
+    try:
+        yield AnotherGateway(service)
+    finally:
+        service.stop()
+        close_logs(name)
 
 
 def ask(

@@ -10,7 +10,7 @@ from typing import Any
 
 from werkzeug.test import TestResponse
 
-from tests.support.ring import OPERATOR_KEY, REMOTE, SmallRing
+from tests.support.ring import OPERATOR_KEY, REMOTE, AnotherGateway, SmallRing
 
 VERSION = {"Tus-Resumable": "1.0.0"}
 MEDIA_TYPE = "application/offset+octet-stream"
@@ -19,7 +19,7 @@ MEDIA_TYPE = "application/offset+octet-stream"
 class Tus:
     """Requests of one client, by the operator's key unless another is given."""
 
-    def __init__(self, ring: SmallRing, key: str = OPERATOR_KEY) -> None:
+    def __init__(self, ring: SmallRing | AnotherGateway, key: str = OPERATOR_KEY) -> None:
         self.ring = ring
         self.key = key
 

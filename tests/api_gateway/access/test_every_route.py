@@ -206,6 +206,7 @@ TRIES: dict[tuple[str, str], Try] = {
     ("POST", "/files"): Try(one(WRITE), a_form, 201),
     ("GET", "/files/<file_id>"): Try(one(READ), to_file("")),
     ("GET", "/files/<file_id>/chunks"): Try(one(READ), to_file("/chunks")),
+    ("GET", "/files/<file_id>/checksum"): Try(one(READ), to_file("/checksum")),
     ("GET", "/files/<file_id>/download"): Try(one(READ), to_file("/download")),
     # The scene's files have no type.
     ("GET", "/files/<file_id>/preview"): Try(one(READ), to_file("/preview"), 415),
@@ -392,12 +393,14 @@ def test_a_listing_begins_at_the_keys_prefix_and_never_leaves_it(scene: Scene) -
     }
     for prefix in ("a", "mine", "m", "/", "zzz"):
         assert scene.ask("GET", f"/files?prefix={prefix}", who).json["code"] == "outside_prefix"
+    for prefix in ("a", "/", "zzz"):
         assert scene.ask("GET", f"/?prefix={prefix}", who).status_code == 403
     everything = scene.as_operator("GET", "/files?limit=1").json["next_cursor"]
     assert scene.ask("GET", f"/files?cursor={everything}", who).status_code == 400
-    page = scene.ask("GET", "/", who).text
-    assert ">sub</a>" in page
-    assert "zzz" not in page
+    for prefix in ("", "m", "mine"):
+        page = scene.ask("GET", f"/?prefix={prefix}", who).text
+        assert ">sub</a>" in page
+        assert "zzz" not in page
 
 
 def test_no_file_of_a_form_is_stored_when_one_of_them_may_not_be(scene: Scene) -> None:

@@ -220,6 +220,49 @@ def test_who_did_what_to_which_path_is_written_down(keyed: SmallRing) -> None:
     assert lines[2]["target"] == f"/files/{stored['file_id']}"
 
 
+def test_a_line_says_what_was_changed_where_the_path_alone_does_not(keyed: SmallRing) -> None:
+    visitor = "192.0.2.78"
+
+    def change(method: str, target: str, **options: Any) -> Any:
+        answer = ask(keyed, method, target, OPERATOR_KEY, client=visitor, **options)
+        assert answer.status_code < 300, answer.data
+        return answer.json
+
+    file_id = change("PUT", "/fs/told/a", data=b"x")["file_id"]
+    change("PATCH", f"/files/{file_id}", json={"path": "told/b"})
+    change("PUT", "/fs/told/b", data=b"y")
+    change("POST", f"/files/{file_id}/restore", json={"version": 1})
+    change("DELETE", "/fs/told/b")
+    change("POST", f"/files/{file_id}/restore", json={"path": "told/c"})
+    change("DELETE", f"/files/{file_id}?permanent=true")
+    change("PUT", "/fs/told/d", data=b"x")
+    change("DELETE", "/fs/told/d?permanent=true")
+    change("POST", "/trash/empty", json={"prefix": "told/"})
+    made = change("POST", "/keys", json={"name": "told", "rights": ["read"], "prefix": "told/"})
+    change("POST", "/links", json={"path": "told/e", "method": "PUT", "seconds": 9})
+    change("PUT", "/quotas?prefix=told/", json={"max_files": 7})
+    change("DELETE", "/quotas?prefix=told/")
+    change("POST", "/cluster/fsck?verify=true")
+    lines = [line for line in keyed.audit() if line["client"] == visitor]
+    assert [(line.get("paths"), line.get("about")) for line in lines] == [
+        (["told/a"], None),
+        (["told/b", "told/a"], None),
+        (["told/b"], None),
+        (["told/b"], {"version": 1}),
+        (["told/b"], {"is_permanent": False}),
+        (["told/c", "told/c"], {"version": 3}),
+        (["told/c"], {"is_permanent": True}),
+        (["told/d"], None),
+        (["told/d"], {"is_permanent": True}),
+        (["told/"], {"deleted": 0, "more": False}),
+        (None, {"key_id": made["key_id"], "name": "told", "rights": ["read"], "prefix": "told/"}),
+        (["told/e"], {"method": "PUT", "seconds": 9}),
+        (["told/"], {"max_bytes": None, "max_files": 7}),
+        (["told/"], None),
+        (None, {"is_verifying": True}),
+    ]
+
+
 def test_no_secret_is_written_down_anywhere(keyed: SmallRing) -> None:
     key = make_key(keyed, ["read", "write", "admin"])["key"]
     ask(keyed, "PUT", "/fs/secret", key, data=b"x")

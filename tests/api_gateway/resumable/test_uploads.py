@@ -391,6 +391,21 @@ def test_a_file_that_must_be_new_replaces_none(tus: Tus) -> None:
     assert tus.ask("HEAD", created.headers["Location"]).status_code == 410
 
 
+def test_a_complete_upload_that_lacks_room_never_looks_done_and_says_when_to_look_again(tus: Tus) -> None:
+    first, second = (tus.begin(6, f"tight/{name}") for name in ("a", "b"))
+    assert tus.ask("PUT", "/quotas?prefix=tight/", json={"max_bytes": 10}).status_code == 200
+    wait_until(lambda: tus.ask("GET", "/quotas").json["quotas"][0]["is_counted"], "the quota counts")
+    assert tus.append(first, 0, b"abcdef").status_code == 204
+    assert tus.append(second, 0, b"abcdef").status_code == 507
+    looked = tus.ask("HEAD", second)
+    assert (looked.status_code, looked.headers["Retry-After"]) == (507, "60")
+    assert "Upload-Offset" not in looked.headers
+    assert tus.ask("DELETE", "/fs/tight/a?permanent=true").status_code == 200
+    assert tus.offset(second) == 6
+    assert tus.content("tight/b") == b"abcdef"
+    assert tus.ask("DELETE", "/quotas?prefix=tight/").status_code == 200
+
+
 def test_an_upload_that_could_not_be_committed_is_so_when_it_is_looked_at(ring: SmallRing, tus: Tus) -> None:
     url = tus.begin(CHUNK + 3, "limited/file")
     assert tus.append(url, 0, bytes(CHUNK)).status_code == 204

@@ -130,6 +130,11 @@ def page_of(seen: dict[str, Any], rights: frozenset[str] = frozenset({READ, ADMI
         (NEVER, "never", ""),
         ({"state": "draining", "is_draining": True, "drain": DRAIN}, "draining", "3,000 chunks left"),
         (
+            {"state": "draining", "is_draining": True, "drain": {**DRAIN, "waits_for": "uploads go on"}},
+            "draining",
+            "3,000 chunks left; waiting: uploads go on",
+        ),
+        (
             {"state": "draining", "is_draining": True, "drain": {**DRAIN, "blocked": "no room"}},
             "draining",
             "3,000 chunks left; cannot go on: no room",

@@ -50,6 +50,29 @@ def test_a_search_shows_what_begins_so_here_and_everywhere_below(browser: FlaskC
     assert 'value="zz"' in nothing
 
 
+def test_a_search_that_finds_nothing_offers_the_same_in_another_case(browser: FlaskClient) -> None:
+    put(browser, "cases/report.txt", "cases/Summary", "cases/URLs/x", "cases/étude")
+    for search, offered in {
+        "REP": "rep",
+        "Rep": "rep",
+        "summary": "Summary",
+        "url": "URL",
+        "éTUDE": "étude",
+        "report 2": "",
+        "sUm": "Sum",
+        "x": "",
+    }.items():
+        page = browser.get("/", query_string={"prefix": "cases/", "search": search}).text
+        assert names(page) == []
+        link = re.search(r'<a id="other-case" href="([^"]+)">(.*?)</a>', page)
+        assert (link[2] if link else "") == offered
+        assert not link or names(browser.get(html.unescape(link[1])).text)
+
+
+def test_the_search_says_that_letters_count_as_they_are(browser: FlaskClient) -> None:
+    assert 'placeholder="Begins with (exact case) ..."' in browser.get("/").text
+
+
 def test_without_script_the_next_page_goes_on_where_this_one_ends(browser: FlaskClient) -> None:
     count = PAGE_LIMIT + 3
     put(browser, *(f"long/{number:03}" for number in range(count)))

@@ -138,7 +138,7 @@ def test_a_view_leads_nowhere_else_and_has_nothing_inline(pages: dict[str, str],
 
 def test_every_module_and_sheet_is_loaded_by_some_view(browser: FlaskClient, pages: dict[str, str]) -> None:
     loaded: set[str] = set()
-    for view, text in pages.items():
+    for view, text in {**pages, "/docs": browser.get("/docs").text}.items():
         loaded |= loaded_by(browser, f"{_HOST}{view}", text, HTML_PAGE).keys()
     there = {f"{_HOST}/static/{path.relative_to(FOLDER).as_posix()}" for path in FOLDER.rglob("*.*")}
     assert there - loaded == set()

@@ -81,11 +81,16 @@ this */
 
 
 def test_spaces_between_signs_are_left_out_and_no_others() -> None:
-    script = 'const { a, b } = f(x => x + +y, [1, - -2]);\nreturn a ? "b : c,  d" : `e , f`;\nlet g = h / i , j;\n'
-    assert slim(script, ".js") == (
-        'const{a,b}=f(x=>x + +y,[1,- -2]);\nreturn a ? "b : c,  d" : `e , f`;\nlet g = h / i , j;\n'
-    )
-    assert slim('if (a && "b , c" !== d) return [e];\n', ".js") == 'if(a&&"b , c"!==d)return[e];\n'
+    for line, slimmed in {
+        "const { a, b } = f(x => x + +y, [1, - -2]);": "const{a,b}=f(x=>x + +y,[1,- -2]);",
+        'return a ? "b : c,  d" : `e , ${ f }`;': 'return a?"b : c,  d":`e , ${ f }`;',
+        'if (a && "b \\" , c" !== d) return [e];': 'if(a&&"b \\" , c"!==d)return[e];',
+        'import { a } from "./b.js";': 'import{a}from "./b.js";',
+        "let g = h / i , j;": "let g = h / i , j;",
+        "f(/ , /, '{ }'); // g , h": "f(/ , /, '{ }'); // g , h",
+        "`a ${b ? `c , d` : e}`": "`a ${b ? `c , d` : e}`",
+    }.items():
+        assert slim(f"{line}\n", ".js") == f"{slimmed}\n"
     sheet = (
         '.a > .b, .c :not(d, e) {\n  margin: calc(1px - 2px);\n  content: "f , g";\n}\n@media (x: 1rem) { i { j: k } }'
     )

@@ -65,6 +65,29 @@ def test_a_drain_that_cannot_end_says_why_at_once() -> None:
     assert ran.err.count("worker_1 is being emptied: 1 chunk (4.0 KiB) left; nothing can leave it now: no room") == 1
 
 
+def test_a_drain_says_at_once_what_it_waits_for_and_guesses_at_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("common.cli.cluster.PATIENCE_SECONDS", 0.0)
+    left = {
+        "chunks_left": 1,
+        "bytes_left": 4096,
+        "is_complete": False,
+        "blocked": None,
+        "waits_for": "the order is new",
+    }
+    later = {**left, "waits_for": "copies are freed"}
+    states = [left, left, later, {**left, "chunks_left": 0, "is_complete": True, "waits_for": None}]
+
+    def drain(exchange: Exchange) -> None:
+        worker = {"worker_id": "worker_1", "is_draining": True, "drain": states.pop(0)}
+        exchange.send_json(worker if exchange.request.method == "POST" else {"workers": [worker]})
+
+    with serving(drain) as server:
+        ran = CommandLine(server.url)("drain", "worker_1", "--wait").ok()
+    assert ran.err.splitlines()[0].endswith("1 chunk (4.0 KiB) left; it waits: the order is new")
+    assert ran.err.count("it waits: copies are freed") == 1
+    assert "nothing has left it" not in ran.err
+
+
 def test_an_error_that_is_not_the_gateways_own_is_told_too() -> None:
     with serving(lambda exchange: exchange.send(b"<html>", 502, {"Content-Type": "text/html"})) as server:
         ran = CommandLine(server.url)("stat", "a")

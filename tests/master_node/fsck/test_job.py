@@ -87,6 +87,14 @@ def test_the_command_can_have_the_bytes_read(leader: Leader) -> None:
     assert (found["replicas_verified"], found["is_verifying"]) == (2, True)
 
 
+def test_the_bytes_are_read_also_where_a_check_that_does_not_was_just_asked_for(leader: Leader) -> None:
+    lose_replicas(leader, 1)
+    leader.disks.put(make_chunk(hex_id("a"), 0).chunk_id, "worker_1")
+    leader.start_fsck()
+    found = leader.run_command(is_verifying=True)
+    assert (found["replicas_verified"], found["is_verifying"]) == (1, True)
+
+
 def test_the_command_gives_up_when_no_master_leads(leader: Leader) -> None:
     leader.leads = False
     began = leader.clock.now

@@ -11,8 +11,8 @@ import pytest
 
 from common.checksums import block_digests, checksum_of
 from common.chunk_notes import ChunkNote, encode_header
-from common.records import chunk_id
-from master_node import model
+from common.records import Checksum, chunk_id
+from master_node import file_changes, model
 from master_node.attempts import Resumable
 from master_node.model import File
 from master_node.recovery.disks import Disks
@@ -109,7 +109,8 @@ def test_a_whole_version_is_a_file_again_with_everything_that_its_notes_say(ruin
     file = ruin.file_at("a/b")
     assert file is not None
     assert file.version is not None
-    assert file.version.checksum.value == hashlib.sha256(content).hexdigest()
+    # Also that of a file which had none: all its bytes are read for it to be one again.
+    assert file.version.checksum == Checksum("sha256", hashlib.sha256(content).hexdigest())
     assert (file.version.content_type, file.version.size_bytes) == ("text/x", len(content))
     chunks = ruin.store.list_chunks(version_id, 0, 10)
     # One copy of each was read; the others count when a job has had them read.
@@ -197,7 +198,7 @@ def test_a_damaged_copy_is_passed_over_and_with_all_damaged_the_version_is_incom
 def test_uploads_that_were_given_up_and_files_that_were_purged_do_not_come_back(ruin: Ruin) -> None:
     aborted, purged = ruin.put("aborted", b"1", noted("1")), ruin.put("purged", b"2", noted("2"))
     ruin.store.insert_upload(make_upload("aborted", state=model.ABORTED))
-    ruin.store.insert_file(model.bar(purged, 0.0, "now"))
+    ruin.store.insert_file(file_changes.bar(purged, 0.0, "now"))
     said = ruin.rebuild()
     assert {said[one].kind for one in (aborted, purged)} == {GIVEN_UP}
     assert ruin.file_at("1") is ruin.file_at("2") is None
@@ -250,6 +251,16 @@ def test_a_chunk_of_a_known_file_that_a_dump_has_missed_gets_its_record(ruin: Ru
     assert (finding.kind, len(ruin.said)) == (INTACT, 1)
     chunk = ruin.store.list_chunks(version_id, 0, 1)[0]
     assert (chunk.size_bytes, chunk.replicas, set(chunk.doubtful)) == (100, (), set(NAMES))
+
+
+def test_a_known_file_that_has_no_checksum_stays_as_it_is(ruin: Ruin) -> None:
+    version_id = ruin.put("unsummed", b"k" * 100, noted("unsummed"))
+    file = known_file("unsummed", 100)
+    assert file.version is not None
+    unsummed = replace(file, version=replace(file.version, checksum=None))
+    ruin.store.insert_file(unsummed)
+    assert ruin.rebuild()[version_id].kind == INTACT
+    assert ruin.file_at("unsummed") == unsummed
 
 
 def known_file(path: str, size_bytes: int) -> File:

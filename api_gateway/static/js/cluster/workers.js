@@ -81,6 +81,7 @@ function notes({ zone, drain, url, is_reconciled: isCompared, quarantined_count:
     zone && `zone ${zone}`,
     isLeaving && `${count(drain.chunks_left, "chunk")} left`,
     isLeaving && drain.blocked && `cannot go on: ${drain.blocked}`,
+    isLeaving && !drain.blocked && drain.waits_for && `waiting: ${drain.waits_for}`,
     url && !isCompared && "its disk is yet to be compared with the records",
     aside && `${count(aside, "file")} in quarantine`,
     !isNamed && "taken out of config.json",

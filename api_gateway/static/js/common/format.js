@@ -47,6 +47,20 @@ export function duration(seconds) {
 }
 
 /**
+ * @param {number} seconds
+ * @returns {string} in one unit, rounded up, such as "7 days"; of more than 0, as api_gateway/routes/shown.py has it
+ */
+export function span(seconds) {
+  const units = [
+    [86400, "day", 1.5],
+    [3600, "hour", 1.5],
+    [60, "minute", 0],
+  ];
+  const [size, name] = units.find(([one, , least]) => seconds > one * least) ?? [60, "minute"];
+  return count(Math.ceil(seconds / size), name);
+}
+
+/**
  * @param {string} timestamp RFC 3339
  * @returns {string} in this browser's time zone, such as "2026-03-01 14:05"
  */

@@ -3,6 +3,7 @@
 import { explain, fsPath, request } from "../common/api.js";
 import { ask, askText } from "../common/dialog.js";
 import { count } from "../common/format.js";
+import { may } from "../common/rights.js";
 import { toast } from "../common/toast.js";
 import { Conflicts } from "./conflicts.js";
 import { filesOf, lastName, parentOf } from "./entries.js";
@@ -119,9 +120,8 @@ export async function remove(entries, list, onchange) {
   if (failed.length) reportFailures("Not everything was deleted", failed, ({ file }) => file.path);
   if (!done.length) return;
   const name = entries?.length === 1 ? `“${lastName(entries[0].path)}”` : count(done.length, "file");
-  toast(`${name} moved to the trash${isStopped ? ", then stopped" : ""}.`, {
-    action: { label: "Undo", run: () => undoDeletion(done, onchange) },
-  });
+  const undo = { label: "Undo", run: () => undoDeletion(done, onchange) };
+  toast(`${name} moved to the trash${isStopped ? ", then stopped" : ""}.`, { action: may("write") ? undo : undefined });
 }
 
 async function isDeletionMeant(entries) {

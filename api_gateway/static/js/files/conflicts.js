@@ -2,6 +2,7 @@
 
 import { request } from "../common/api.js";
 import { ask } from "../common/dialog.js";
+import { may } from "../common/rights.js";
 import { lastName } from "./entries.js";
 import { numbered } from "./names.js";
 
@@ -52,10 +53,13 @@ export class Conflicts {
   _choose(path) {
     const turn = this._asking.then(async () => {
       if (this._answer !== null) return this._answer;
+      const what = `There is already a file “${lastName(path)}” in this place.`;
+      // What is replaced is deleted first.
+      const isReplaceable = may("delete");
       const answer = await ask({
         title: "This name is taken",
-        text: `There is already a file “${lastName(path)}” in this place. What was there would go to the trash if you replace it.`,
-        choices: CHOICES,
+        text: isReplaceable ? `${what} What was there would go to the trash if you replace it.` : what,
+        choices: CHOICES.filter(({ value }) => value !== "replace" || isReplaceable),
         forAll: this._isMany ? "The same for all others" : "",
       });
       if (answer?.forAll || answer === null) this._answer = answer?.value ?? "skip";

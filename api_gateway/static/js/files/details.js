@@ -4,6 +4,7 @@ import { explain, request } from "../common/api.js";
 import { openDialog } from "../common/dialog.js";
 import { button, element, icon } from "../common/dom.js";
 import { bytes, count, dateTime } from "../common/format.js";
+import { may } from "../common/rights.js";
 import { toast } from "../common/toast.js";
 import { copy, linkSection } from "./links.js";
 import { preview } from "./preview.js";
@@ -23,9 +24,9 @@ export function showDetails(entry, actions) {
     "div",
     { class: "toolbar" },
     element("a", { class: "button primary", href: `/files/${entry.id}/download`, download: "" }, icon("download"), "Download"),
-    button("Rename", after(actions.rename), { icon: "rename" }),
-    button("Move", after(actions.move), { icon: "move" }),
-    button("Delete", after(actions.remove), { icon: "trash", kind: "danger" }),
+    may("write") ? button("Rename", after(actions.rename), { icon: "rename" }) : null,
+    may("write") ? button("Move", after(actions.move), { icon: "move" }) : null,
+    may("delete") ? button("Delete", after(actions.remove), { icon: "trash", kind: "danger" }) : null,
   );
   const dialog = openDialog({
     title: entry.name,
@@ -46,7 +47,7 @@ export function showDetails(entry, actions) {
       factList(file),
       linkSection(entry),
       versionSection(file, restored),
-      checksumSection(file),
+      checksumSection(file, () => fill().catch(failed), closing.signal),
       chunkSection(file),
     ];
     facts.replaceChildren(...sections.filter(Boolean));
@@ -72,7 +73,8 @@ function factList(file) {
   );
 }
 
-function checksumSection(file) {
+function checksumSection(file, changed, signal) {
+  if (!file.checksum) return missingChecksum(file, changed, signal);
   const { algorithm, value } = file.checksum;
   const copyChecksum = button("Copy checksum", () => copy(value, "Checksum"), { icon: "copy" });
   const command = `echo "${value}  FILE" | ${algorithm}sum --check`;
@@ -85,6 +87,27 @@ function checksumSection(file) {
     element("p", { class: "quiet-text" }, "To check a copy of it on a shell:"),
     element("code", { class: "code" }, command),
   );
+}
+
+function missingChecksum(file, changed, signal) {
+  const words = element("p", { class: "quiet-text", role: "status" }, "None was made when the file was stored.");
+  const make = async () => {
+    compute.disabled = true;
+    words.textContent = "The whole file is being read ...";
+    try {
+      const made = await request("GET", `/files/${file.file_id}/checksum`, { signal });
+      if (made.etag !== file.etag) return changed();
+      const filled = checksumSection({ ...file, checksum: made.checksum });
+      section.replaceWith(filled);
+      filled.querySelector("button").focus();
+    } catch (error) {
+      if (error.name !== "AbortError") words.textContent = explain(error);
+    }
+    compute.disabled = false;
+  };
+  const compute = button("Compute", make, { id: "compute-checksum" });
+  const section = element("section", { "aria-label": "Checksum" }, element("h3", {}, "Checksum"), words, compute);
+  return section;
 }
 
 function versionSection(file, restored) {
@@ -112,16 +135,18 @@ function versionSection(file, restored) {
         },
         icon("download"),
       ),
-      element(
-        "button",
-        {
-          type: "button",
-          class: "button quiet square",
-          "aria-label": `Restore version ${version}`,
-          onclick: () => restore(version),
-        },
-        icon("restore"),
-      ),
+      may("write")
+        ? element(
+            "button",
+            {
+              type: "button",
+              class: "button quiet square",
+              "aria-label": `Restore version ${version}`,
+              onclick: () => restore(version),
+            },
+            icon("restore"),
+          )
+        : null,
     );
   const rows = file.old_versions.map((old) => {
     return [

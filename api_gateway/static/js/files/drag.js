@@ -23,10 +23,10 @@ export function enableDrag({ body, crumbs, entryOf, chosen, drop }) {
   document.addEventListener("dragend", () => (mark(null), (dragged = [])));
   const targetOf = (event) => {
     if (!event.dataTransfer?.types.includes(TYPE)) return null;
-    const spot = event.target.closest?.("tbody tr, .crumbs a");
+    const spot = event.target.closest?.("tbody tr, .crumbs a[href]");
     if (!spot) return null;
     const isCrumb = spot.matches("a") && crumbs.contains(spot);
-    const folder = isCrumb ? new URL(spot.href).searchParams.get("prefix") ?? "" : entryOf(spot)?.path;
+    const folder = isCrumb ? new URL(spot.href).searchParams.get("prefix") ?? document.body.dataset.bound : entryOf(spot)?.path;
     const isFolder = folder === "" || folder?.endsWith("/");
     return isFolder && !dragged.some((entry) => entry.path === folder) ? { spot, folder } : null;
   };

@@ -5,7 +5,8 @@ import { kindOf } from "./kinds.js";
 
 /**
  * @typedef {{kind: string, path: string, name: string, key: string, id: string, size: number, changed: string,
- *   type: string}} Entry key: its own among all entries; id: of a file, "" of a folder; path of a folder ends in "/"
+ *   type: string, left?: number|string}} Entry key: its own among all entries; id: of a file, "" of a folder; path of a
+ *   folder ends in "/"; left: seconds until it goes from the trash, or how that is said
  * @typedef {{prefix: string, search?: string, delimiter?: string, status?: string}} Query
  * @typedef {{entries: Entry[], next: string|null}} Page
  */
@@ -69,9 +70,9 @@ export async function* filesOf(entries, signal) {
  * @returns {Entry}
  */
 export function fileEntry(file, prefix) {
-  const { path, file_id: id, size, modified_at: changed, content_type: type } = file;
+  const { path, file_id: id, size, modified_at: changed, content_type: type, expires_in_seconds: left } = file;
   const kind = path.endsWith("/") ? "folder" : kindOf(path, type);
-  return { kind, path, name: path.slice(prefix.length), key: id, id, size, changed, type };
+  return { kind, path, name: path.slice(prefix.length), key: id, id, size, changed, type, left };
 }
 
 /** The folder that a path is in, "" at the top. */

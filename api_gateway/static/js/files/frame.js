@@ -1,10 +1,13 @@
 /** What stands around the list of a folder: title, the path above, the empty state, how many entries there are. */
 
+import { announce } from "../common/announce.js";
 import { byId, element, icon } from "../common/dom.js";
 import { count } from "../common/format.js";
 import { fsPath } from "../common/api.js";
+import { may } from "../common/rights.js";
 import { addressOf } from "./place.js";
 import { lastName } from "./entries.js";
+import { offer, otherCase } from "./othercase.js";
 import { MAX_SORTED } from "./sorted.js";
 import { MAX_ROWS } from "./pages.js";
 
@@ -22,9 +25,10 @@ export function showPlace(place) {
   byId("everywhere").checked = place.isEverywhere;
   const links = [crumb("All files", "")];
   let path = "";
+  const bound = document.body.dataset.bound ?? "";
   for (const segment of place.prefix.split("/").slice(0, -1)) {
     path += `${segment}/`;
-    links.push(crumb(segment, path));
+    links.push(crumb(segment, path.startsWith(bound) ? path : null));
   }
   links.at(-1).firstChild.setAttribute("aria-current", "page");
   byId("crumbs").replaceChildren(element("ol", {}, ...links));
@@ -44,20 +48,41 @@ export function showCount(source, place) {
   else if (isCut) words = `Only ${MAX_ROWS.toLocaleString("en")} are shown: search to see others`;
   byId("list-status").textContent = length ? words : "";
   byId("empty").hidden = length > 0 || !isComplete;
-  if (!length) showEmpty(place);
+  if (!length && isComplete) showEmpty(place);
 }
 
-function showEmpty({ prefix, search }) {
+let emptyPlace = null;
+
+/** Once for a place, however often its rows are drawn. */
+function showEmpty(place) {
+  if (emptyPlace === place) return;
+  emptyPlace = place;
+  const { prefix, search } = place;
   const [title, text] = byId("empty").querySelectorAll("#empty-title, #empty-text");
-  byId("empty-shell").hidden = search !== "";
+  // Not there for whoever may not write.
+  const shell = document.getElementById("empty-shell");
+  if (shell !== null) {
+    shell.hidden = search !== "";
+    shell.querySelector("code").textContent = `curl -T FILE ${location.origin}${fsPath(prefix)}FILE`;
+  }
   if (search) {
     title.textContent = "Nothing begins with this";
-    text.textContent = "Names are found by how they begin. Check the spelling, capital letters too.";
+    text.textContent = "Names are found by how they begin, small and capital letters as they are.";
+    offerOtherCase(place);
     return;
   }
   title.textContent = "No files here yet";
-  text.textContent = "Drop files or folders anywhere on this page, or choose Upload.";
-  byId("empty-shell").querySelector("code").textContent = `curl -T FILE ${location.origin}${fsPath(prefix)}FILE`;
+  text.textContent = may("write")
+    ? "Drop files or folders anywhere on this page, or choose Upload."
+    : "What others store here will be listed.";
+}
+
+async function offerOtherCase(place) {
+  const found = await otherCase(place).catch(() => null);
+  if (found === null || emptyPlace !== place || byId("empty").hidden) return;
+  const words = offer(place, found);
+  byId("empty-text").append(words);
+  announce(words.textContent.trim());
 }
 
 function showOrder({ by, isDescending }) {
@@ -68,8 +93,9 @@ function showOrder({ by, isDescending }) {
   }
 }
 
+/** prefix: null for a folder that this visitor may not open. */
 function crumb(name, prefix) {
-  return element("li", {}, element("a", { href: addressOf({ prefix }) }, name));
+  return element("li", {}, element("a", { href: prefix === null ? null : addressOf({ prefix }) }, name));
 }
 
 /**

@@ -3,6 +3,7 @@
 import { announce } from "../common/announce.js";
 import { explain } from "../common/api.js";
 import { byId } from "../common/dom.js";
+import { may } from "../common/rights.js";
 import { toast } from "../common/toast.js";
 import * as changes from "./changes.js";
 import { showDetails } from "./details.js";
@@ -12,7 +13,7 @@ import { parentOf } from "./entries.js";
 import { showCount, showPlace, showProblem } from "./frame.js";
 import { Grid } from "./grid.js";
 import { Pages } from "./pages.js";
-import { addressOf, placeOf, queryOf } from "./place.js";
+import { addressOf, placeOf, queryOf, within } from "./place.js";
 import { makeRow, readRows } from "./rows.js";
 import { Selection } from "./selection.js";
 import { Sorted } from "./sorted.js";
@@ -35,8 +36,8 @@ const grid = new Grid({
   keys: {
     Enter: open,
     i: (entry) => entry.id && details(entry),
-    F2: (entry) => rename(entry),
-    Delete: () => remove(),
+    ...(may("write") ? { F2: (entry) => rename(entry) } : {}),
+    ...(may("delete") ? { Delete: () => remove() } : {}),
   },
   onchange: () => showCount(grid.source, place),
   onread: () => showProblem(""),
@@ -45,9 +46,9 @@ const grid = new Grid({
 const bar = new SelectionBar(selection, [
   { label: "Download", icon: "download", run: () => run(download(...chosen())), id: "act-download" },
   { label: "Details", icon: "info", run: () => details(selection.single), isForOne: true, id: "act-details" },
-  { label: "Rename", icon: "rename", run: () => rename(selection.single), isForOne: true, id: "act-rename" },
-  { label: "Move", icon: "move", run: move, id: "act-move" },
-  { label: "Delete", icon: "trash", run: remove, id: "act-delete" },
+  { label: "Rename", icon: "rename", run: () => rename(selection.single), isForOne: true, id: "act-rename", right: "write" },
+  { label: "Move", icon: "move", run: move, id: "act-move", right: "write" },
+  { label: "Delete", icon: "trash", run: remove, id: "act-delete", right: "delete" },
 ]);
 
 /** Show a place. isMove: the focus goes to its list; origin: the entry there that it goes to, if it is in sight. */
@@ -157,14 +158,14 @@ function listen() {
     show(placeOf(), { isMove: true, origin: from });
   });
   byId("crumbs").addEventListener("click", (event) => {
-    const link = event.target.closest("a");
+    const link = event.target.closest("a[href]");
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
     const from = place.prefix;
-    const { prefix } = placeOf(link.href);
-    go({ prefix, search: "", isEverywhere: false }, { isMove: true, origin: from.slice(0, from.indexOf("/", prefix.length) + 1) });
+    const { prefix, search } = placeOf(link.href);
+    go({ prefix, search, isEverywhere: false }, { isMove: true, origin: from.slice(0, from.indexOf("/", prefix.length) + 1) });
   });
-  byId("new-folder").addEventListener("click", () => run(makeFolder()));
+  document.getElementById("new-folder")?.addEventListener("click", () => run(makeFolder()));
   for (const sort of document.querySelectorAll("[data-sort]")) {
     sort.addEventListener("click", () => {
       const by = sort.dataset.sort;
@@ -179,6 +180,7 @@ function listen() {
     clearTimeout(soon);
     soon = setTimeout(() => grid.refresh(), STORED_MS);
   });
+  if (!may("write")) return;
   enableDrag({
     body: byId("rows"),
     crumbs: byId("crumbs"),
@@ -193,7 +195,7 @@ function listenToSearch() {
   let soon = 0;
   const search = () => {
     clearTimeout(soon);
-    const wanted = { ...place, search: field.value, isEverywhere: everywhere.checked };
+    const wanted = { ...place, ...within(place.prefix, field.value), isEverywhere: everywhere.checked };
     history.replaceState(null, "", addressOf(wanted));
     show(wanted).then(() => announce(byId("list-status").textContent || byId("empty-title").textContent));
   };
@@ -202,6 +204,14 @@ function listenToSearch() {
     soon = setTimeout(search, TYPING_MS);
   });
   everywhere.addEventListener("change", search);
+  byId("empty").addEventListener("click", (event) => {
+    const link = event.target.closest("#other-case");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    field.value = link.textContent;
+    search();
+    field.focus();
+  });
   byId("search-form").addEventListener("submit", (event) => {
     event.preventDefault();
     search();

@@ -9,12 +9,25 @@
 export function placeOf(address = location.href) {
   const parameters = new URL(address, location.href).searchParams;
   return {
-    prefix: parameters.get("prefix") || document.body.dataset.bound || "",
-    search: parameters.get("search") ?? "",
+    ...within(parameters.get("prefix") ?? "", parameters.get("search") ?? ""),
     isEverywhere: parameters.get("everywhere") === "1",
     by: parameters.get("sort") ?? "name",
     isDescending: parameters.get("descending") === "1",
   };
+}
+
+/**
+ * Of a folder and what is searched in it, what this visitor may see: where it holds more than that, only that.
+ *
+ * @param {string} prefix
+ * @param {string} search
+ * @returns {{prefix: string, search: string}}
+ */
+export function within(prefix, search) {
+  const bound = document.body.dataset.bound ?? "";
+  if (bound === prefix + search || !bound.startsWith(prefix + search)) return { prefix, search };
+  const folder = bound.slice(0, bound.lastIndexOf("/") + 1);
+  return { prefix: folder, search: bound.slice(folder.length) };
 }
 
 /**

@@ -1,15 +1,18 @@
 /** One row of a list: those that came with the page are filled in anew, others made out of the server's own template. */
 
 import { byId, element } from "../common/dom.js";
-import { bytes, dateTime, sizeOf } from "../common/format.js";
+import { bytes, dateTime, sizeOf, span } from "../common/format.js";
+import { may } from "../common/rights.js";
 import { wordOf } from "./kinds.js";
 
+// Of a folder's list; the trash has one more.
+const COLUMNS = 6;
 const CONTROLS = /([\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069])/;
 
 /**
  * @param {import("./entries.js").Entry} entry
  * @param {{link: string|null, action: string}} shown link: where its name leads, null for nowhere; action: the word of
- *   its button
+ *   its button, "" for none
  * @param {HTMLTableRowElement} [row] to be filled in
  * @returns {HTMLTableRowElement}
  */
@@ -22,10 +25,12 @@ export function makeRow(entry, { link, action }, row = blankRow()) {
   name.title = shown;
   if (link === null) name.removeAttribute("href");
   else name.setAttribute("href", link);
-  under.textContent = [size || wordOf(entry.kind), changed].filter(Boolean).join(" · ");
+  const left = leftOf(entry);
+  under.textContent = [size || wordOf(entry.kind), left ? `goes ${left}` : changed].filter(Boolean).join(" · ");
+  if (isTrash(row)) row.cells[5].textContent = left;
   const properties = { type: "button", class: "more", tabindex: "-1", "aria-label": `${action} ${shown}` };
-  if (entry.id) row.cells[5].replaceChildren(element("button", properties));
-  row.draggable = link !== null;
+  row.lastElementChild.replaceChildren(entry.id && action ? element("button", properties) : "");
+  row.draggable = link !== null && may("write");
   return row;
 }
 
@@ -63,7 +68,12 @@ function readRow(row, prefix) {
   const path = prefix + name.textContent + (id ? "" : "/");
   const [size, changed] = [row.cells[3].textContent, row.cells[4].textContent];
   const rest = { size: size ? sizeOf(size) : -1, changed: changed && `${changed.replace(" ", "T")}Z`, type: "" };
+  if (isTrash(row)) rest.left = row.cells[5].textContent;
   return { kind: row.className, path, name: name.textContent, key: id || path, id, ...rest };
+}
+
+function isTrash(row) {
+  return row.cells.length > COLUMNS;
 }
 
 function fill(row, kind, texts, label) {
@@ -81,6 +91,12 @@ function fill(row, kind, texts, label) {
 /** A name with what cannot be seen in it set apart: it could make "exe.jpg" of "gpj.exe". As routes/shown.py has it. */
 function partsOf(name) {
   return name.split(CONTROLS).map((part, index) => (index % 2 ? element("span", { class: "control" }, part) : part));
+}
+
+/** Of a row that came with the page it is known in words only. */
+function leftOf({ left }) {
+  if (left === undefined || typeof left === "string") return left ?? "";
+  return left > 0 ? `in ${span(left)}` : "now";
 }
 
 function blankRow() {

@@ -5,6 +5,7 @@ import { explain, request } from "../common/api.js";
 import { ask } from "../common/dialog.js";
 import { byId } from "../common/dom.js";
 import { count } from "../common/format.js";
+import { may } from "../common/rights.js";
 import { toast } from "../common/toast.js";
 import { Conflicts } from "./conflicts.js";
 import { Grid } from "./grid.js";
@@ -15,6 +16,8 @@ import { Selection } from "./selection.js";
 import { Sorted } from "./sorted.js";
 import { SelectionBar } from "./toolbar.js";
 
+// Not there for whoever may not delete.
+const emptyButton = document.getElementById("empty-trash");
 const QUERY = { prefix: document.body.dataset.prefix ?? "", status: "deleted" };
 let order = { by: "name", isDescending: false };
 
@@ -23,19 +26,23 @@ const selection = new Selection(() => {
   if (grid.source !== null) grid.render();
 });
 const grid = new Grid({
-  make: (entry, row) => makeRow(entry, { link: null, action: "Restore" }, row),
+  make: (entry, row) => makeRow(entry, { link: null, action: may("write") ? "Restore" : "" }, row),
   selection,
-  open: (entry) => restore([entry], null),
-  act: (entry) => restore([entry], null),
-  keys: { Enter: (entry) => restore([entry], null), Delete: () => free(...chosen()) },
+  open: restoreOne,
+  act: restoreOne,
+  keys: { Enter: restoreOne, ...(may("delete") ? { Delete: () => free(...chosen()) } : {}) },
   onchange: showCount,
   onread: () => {},
   onerror: failed,
 });
 const bar = new SelectionBar(selection, [
-  { label: "Restore", icon: "restore", run: () => restore(...chosen()), id: "act-restore" },
-  { label: "Delete for good", icon: "trash", run: () => free(...chosen()), id: "act-free" },
+  { label: "Restore", icon: "restore", run: () => restore(...chosen()), id: "act-restore", right: "write" },
+  { label: "Delete for good", icon: "trash", run: () => free(...chosen()), id: "act-free", right: "delete" },
 ]);
+
+function restoreOne(entry) {
+  if (may("write")) restore([entry], null);
+}
 
 async function restore(entries, list) {
   const conflicts = new Conflicts(entries?.length !== 1);
@@ -117,14 +124,14 @@ function showCount() {
   const words = isComplete ? count(total, "file") : `More than ${count(total, "file")}`;
   byId("list-status").textContent = length ? words : "";
   byId("empty").hidden = length > 0 || !isComplete;
-  byId("empty-trash").disabled = length === 0;
+  if (emptyButton !== null) emptyButton.disabled = length === 0;
 }
 
 function failed(error) {
   toast(explain(error), { kind: "error", action: { label: "Try again", run: show } });
 }
 
-byId("empty-trash").addEventListener("click", emptyTrash);
+emptyButton?.addEventListener("click", emptyTrash);
 for (const sort of document.querySelectorAll("[data-sort]")) {
   sort.addEventListener("click", () => {
     const by = sort.dataset.sort;
