@@ -20,7 +20,7 @@ from common.errors import DFSError, RightMissing
 from common.master_client import MasterClient
 
 # Enough to fill a tall screen; scripts read on.
-PAGE_LIMIT = 36
+PAGE_LIMIT = 32
 # Whoever has no session is led from these to the sign-in page, and back.
 _VIEWS = ("/", "/trash", "/cluster-view")
 
