@@ -7,6 +7,7 @@ import re
 import zipfile
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import WIDE_FOLDER, OpenPage, wait_for_script
@@ -189,6 +190,15 @@ def test_among_a_hundred_thousand_entries_one_scrolls_and_searches_at_once(open_
     expect(manager.row("file-098769.txt")).to_be_focused()
     page.get_by_role("searchbox").fill("")
     expect(manager.row("file-000000.txt")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [360, 800])
+def test_on_a_narrow_screen_the_rows_of_a_long_list_are_as_wide_as_the_list(open_page: OpenPage, width: int) -> None:
+    page = open_page(address_of(WIDE_FOLDER), viewport={"width": width, "height": 600})
+    expect(page.locator("#rows tr").last).to_have_class("spacer")
+    end = "(element) => element.getBoundingClientRect().right"
+    end_of_row = page.locator("#rows tr").first.locator("td").last.evaluate(end)
+    assert end_of_row == pytest.approx(page.locator("#list").evaluate(end), abs=1)
 
 
 def test_the_list_is_sorted_by_its_headings(open_page: OpenPage, client: GatewayClient) -> None:
