@@ -16,6 +16,7 @@ from api_gateway.routes.archive import add_archive_routes
 from api_gateway.routes.cluster import add_cluster_routes, describe_cluster
 from api_gateway.routes.cluster_view import add_cluster_view
 from api_gateway.routes.docs import add_docs_routes
+from api_gateway.routes.file_changes import add_change_routes
 from api_gateway.routes.files import add_file_routes
 from api_gateway.routes.keys import AccessServices, add_key_routes, add_link_routes
 from api_gateway.routes.page import add_page_routes, explain_error
@@ -44,6 +45,7 @@ def create_app(
     explain = explained_for_tus(partial(explain_error, app))
     edge = Edge(app, log, access.gate.admit, explain, logs_all=True, monitoring=monitoring, audit=audit.note)
     add_file_routes(edge, services)
+    add_change_routes(edge, services)
     add_path_routes(app, edge, services)
     add_upload_routes(edge, services.resumables, services.clock, services.max_file_bytes)
     add_archive_routes(edge, services)

@@ -30,16 +30,19 @@ MIB, GIB = 1024 * 1024, 1024 * 1024 * 1024
 WIDE, EMPTY, COUNT = "wide/", "empty/", 100_000
 _SAMPLE_MS = 2000.0
 # The largest of what was painted is known a moment after it was painted.
-_PAINTS = """() => new Promise((resolve) => {
-  const first = performance.getEntriesByName("first-contentful-paint")[0].startTime;
+_PAINTS = """async () => {
+  const paints = () => performance.getEntriesByName("first-contentful-paint");
+  while (!paints().length) await new Promise(requestAnimationFrame);
+  const first = paints()[0].startTime;
   let largest = 0;
   new PerformanceObserver((list) => { for (const entry of list.getEntries()) largest = entry.startTime; })
     .observe({ type: "largest-contentful-paint", buffered: true });
   const loaded = [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
     .filter(({ initiatorType }) => !["fetch", "xmlhttprequest"].includes(initiatorType));
   const bytes = loaded.reduce((sum, { decodedBodySize }) => sum + decodedBodySize, 0);
-  setTimeout(() => resolve({ first, largest, bytes, requests: loaded.length }), 300);
-})"""
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  return { first, largest, bytes, requests: loaded.length };
+}"""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import xxhash
 from common.checksums import block_digests, checksum_of
 from common.records import Checksum
 from common.settings import ClusterSettings
-from master_node import model
+from master_node import file_changes, model
 from master_node.model import Chunk, File, Upload, Version
 
 FILE_BYTES = 4096
@@ -101,4 +101,4 @@ def records_of(entry: Entry) -> tuple[File, Chunk]:
         created_at=CREATED_AT,
     )
     chunk = Chunk(entry.file_id, 0, FILE_BYTES, entry.chunk_checksum, entry.replicas, owed=0)
-    return model.new_file(upload, entry.path, version, CREATED_AT), chunk
+    return file_changes.new_file(upload, entry.path, version, CREATED_AT), chunk

@@ -18,8 +18,8 @@ from typing import Any
 
 from common.actors import ADMIN, RIGHTS, Actor
 from common.errors import InvalidRequest
+from common.fields import take, take_optional
 from common.paths import MAX_PATH_BYTES
-from common.records import take
 
 MAX_NAME_LENGTH = 100
 _TEXT = re.compile(r"dfs_([0-9a-f]{16})_([0-9a-f]{64})")
@@ -62,7 +62,6 @@ class KeyRecord:
 
     @classmethod
     def from_json(cls, source: Mapping[str, Any]) -> KeyRecord:
-        revoked_at = source.get("revoked_at")
         return cls(
             key_id=check_key_id(take(source, "key_id", str)),
             name=check_name(take(source, "name", str)),
@@ -71,7 +70,7 @@ class KeyRecord:
             rights=check_rights(take(source, "rights", list)),
             prefix=check_prefix(take(source, "prefix", str)),
             created_at=take(source, "created_at", str),
-            revoked_at=None if revoked_at is None else take(source, "revoked_at", str),
+            revoked_at=take_optional(source, "revoked_at", str),
         )
 
 

@@ -52,33 +52,3 @@ def verify_blocks(blocks: Buffer, digests: bytes, first_block: int) -> None:
     expected = digests[start : start + digest_list_size(len(blocks))]
     if block_digests(blocks) != expected:
         raise ChunkCorrupt("the bytes of the chunk do not match their checksum")
-
-
-class ChunkHasher:
-    """Makes the block digests of a chunk that arrives in pieces of any size."""
-
-    def __init__(self) -> None:
-        self._done: list[bytes] = []
-        self._block = xxhash.xxh3_128()
-        self._filled = 0
-
-    def update(self, piece: Buffer) -> None:
-        view = memoryview(piece)
-        while view:
-            taken = view[: BLOCK_SIZE_BYTES - self._filled]
-            self._block.update(taken)
-            self._filled += len(taken)
-            view = view[len(taken) :]
-            if self._filled == BLOCK_SIZE_BYTES:
-                self._close_block()
-
-    def digests(self) -> bytes:
-        """The digests of everything so far; the chunk ends here."""
-        if self._filled:
-            self._close_block()
-        return b"".join(self._done)
-
-    def _close_block(self) -> None:
-        self._done.append(self._block.digest())
-        self._block = xxhash.xxh3_128()
-        self._filled = 0

@@ -244,50 +244,41 @@ class _Loader:
 
     def _check_together(self, config: Config) -> None:
         """Rules that involve more than one value."""
-        cluster = config.cluster
-        if cluster.write_quorum > cluster.replication_factor:
-            self._report(
-                "configuration",
-                "cluster.write_quorum",
-                "must not exceed cluster.replication_factor",
-                cluster.write_quorum,
-            )
-        if cluster.replication_factor > len(config.workers):
-            self._report(
-                "configuration",
-                "cluster.replication_factor",
-                "must not exceed the number of workers",
-                cluster.replication_factor,
-            )
-        if config.gateway.api_key and not _is_good_secret(config.gateway.api_key):
-            self._problems.append(Problem("configuration", "DFS_GATEWAY_API_KEY", f"must be {_SECRET_RULE}", ""))
-        if config.cluster.secret_previous and not _is_good_secret(config.cluster.secret_previous):
-            self._problems.append(
-                Problem("configuration", "DFS_CLUSTER_SECRET_PREVIOUS", f"must be {_SECRET_RULE}", "")
-            )
-        if cluster.metrics_token and not _is_good_secret(cluster.metrics_token):
-            self._problems.append(Problem("configuration", "DFS_METRICS_TOKEN", f"must be {_SECRET_RULE}", ""))
-        if config.gateway.window_chunks > config.gateway.buffer_count // 2:
-            self._report(
-                "configuration",
+        cluster, gateway, master = config.cluster, config.gateway, config.master
+        quorum, factor, workers = cluster.write_quorum, cluster.replication_factor, len(config.workers)
+        window, heartbeat = gateway.window_chunks, config.worker.heartbeat_seconds
+        suspect, dead = master.suspect_seconds, master.dead_seconds
+        rules: tuple[tuple[bool, str, str, Any], ...] = (
+            (quorum <= factor, "cluster.write_quorum", "must not exceed cluster.replication_factor", quorum),
+            (factor <= workers, "cluster.replication_factor", "must not exceed the number of workers", factor),
+            (
+                window <= gateway.buffer_count // 2,
                 "gateway.window_chunks",
                 "must be at most half of gateway.buffer_count",
-                config.gateway.window_chunks,
-            )
-        if config.worker.heartbeat_seconds >= config.master.suspect_seconds:
-            rule = "must be below master.suspect_seconds"
-            self._report("configuration", "worker.heartbeat_seconds", rule, config.worker.heartbeat_seconds)
-        if config.master.dead_seconds < config.master.suspect_seconds:
-            self._report(
-                "configuration",
-                "master.dead_seconds",
-                "must be at least master.suspect_seconds",
-                config.master.dead_seconds,
-            )
+                window,
+            ),
+            (heartbeat < suspect, "worker.heartbeat_seconds", "must be below master.suspect_seconds", heartbeat),
+            (dead >= suspect, "master.dead_seconds", "must be at least master.suspect_seconds", dead),
+        )
+        for is_kept, key, rule, value in rules:
+            if not is_kept:
+                self._report("configuration", key, rule, value)
+        self._check_secrets(config)
         self._check_tls("cluster", cluster.tls_certificate, cluster.tls_key, cluster.tls_ca)
-        self._check_tls("gateway", config.gateway.tls_certificate, config.gateway.tls_key)
+        self._check_tls("gateway", gateway.tls_certificate, gateway.tls_key)
         self._check_addresses(config)
         self._check_folders(config)
+
+    def _check_secrets(self, config: Config) -> None:
+        """Those that may be left out; where they are set, they must be good ones."""
+        secrets = {
+            "DFS_GATEWAY_API_KEY": config.gateway.api_key,
+            "DFS_CLUSTER_SECRET_PREVIOUS": config.cluster.secret_previous,
+            "DFS_METRICS_TOKEN": config.cluster.metrics_token,
+        }
+        for variable, secret in secrets.items():
+            if secret and not _is_good_secret(secret):
+                self._problems.append(Problem("configuration", variable, f"must be {_SECRET_RULE}", ""))
 
     def _check_tls(self, section: str, certificate: str, key: str, ca: str = "") -> None:
         """A certificate and its key go together, and a CA means nothing without them."""

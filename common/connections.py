@@ -20,9 +20,6 @@ from common.silence import SilenceLimits, peek
 
 # Up to here a copy is cheaper than a second packet, and the wake-up of the peer that comes with it.
 _ONE_PACKET_BYTES = 64 * 1024
-# Left to itself, the system lets a dozen chunks pile up in its buffers, far more than the processor's caches hold; this
-# is still more than a local network has under way.
-_SEND_BUFFER_BYTES = 512 * 1024
 # A small answer in one piece; of a large one, what is copied from here into the caller's view does not count.
 _FILL_BYTES = 16 * 1024
 

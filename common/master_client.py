@@ -25,6 +25,7 @@ from common.errors import (
     NoMasterAnswers,
     PeerUnreachable,
 )
+from common.fields import take, take_objects
 from common.http import HttpPool
 from common.records import (
     Checksum,
@@ -34,8 +35,6 @@ from common.records import (
     OpenUpload,
     StoredChunk,
     describe_checksum,
-    take,
-    take_objects,
 )
 from common.resumables import NewResumable, ResumableInfo, ResumedUpload
 

@@ -1,8 +1,7 @@
 """The values that services exchange as JSON, and how they are written.
 
-`from_json` trusts nothing: a missing field or a wrong type raises InvalidRequest, so a newer or broken peer gives a
-clear error instead of a strange one later. `to_json` names its fields one by one, in the order in which they are sent:
-every answer is made by it, and dataclasses.asdict takes ten times as long.
+`from_json` trusts nothing, see common/fields.py. `to_json` names its fields one by one, in the order in which they are
+sent: every answer is made by it, and dataclasses.asdict takes ten times as long.
 """
 
 from __future__ import annotations
@@ -10,9 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from common.errors import InvalidRequest
+from common.fields import take, take_objects, take_or
 from common.paths import file_name
 
 _VERSION_ID = re.compile(r"[0-9a-f]{32}")
@@ -20,7 +20,6 @@ _CHUNK_ID = re.compile(r"[0-9a-f]{32}-[0-9a-f]{8}(-(?!00000000)[0-9a-f]{8})?")
 _CHECKSUM = re.compile(r"[0-9a-f]{32}")
 MAX_CHUNK_INDEX = MAX_ATTEMPT = 0xFFFFFFFF
 _SLOT_LENGTH = 41
-Value = TypeVar("Value")
 
 
 def chunk_id(version_id: str, index: int, attempt: int = 0) -> str:
@@ -57,29 +56,13 @@ def is_version_id(text: str) -> bool:
     return _VERSION_ID.fullmatch(text) is not None
 
 
-def take(source: Mapping[str, Any], name: str, kind: type[Value]) -> Value:
-    """The field `name` of a JSON object, which must be of this kind; whole numbers must not be negative."""
-    value = source.get(name)
-    if not isinstance(value, kind) or (kind is int and (isinstance(value, bool) or value < 0)):  # type: ignore[operator]
-        raise InvalidRequest(f"the field {name!r} must be of type {kind.__name__}")
-    return value
-
-
-def take_objects(source: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
-    """The field `name`, which must be a list of JSON objects."""
-    items: list[Any] = take(source, name, list)
-    if not all(isinstance(item, Mapping) for item in items):
-        raise InvalidRequest(f"the field {name!r} must list objects")
-    return items
-
-
 def _attempt_to_json(attempt: int) -> dict[str, int]:
     """Left out where it is 0, as it is for all but resumable uploads; an earlier release does not know it."""
     return {"attempt": attempt} if attempt else {}
 
 
 def _take_attempt(source: Mapping[str, Any]) -> int:
-    attempt = take({"attempt": 0, **source}, "attempt", int)
+    attempt = take_or(source, "attempt", 0)
     if attempt > MAX_ATTEMPT:
         raise InvalidRequest(f"an attempt is at most {MAX_ATTEMPT}")
     return attempt
@@ -141,7 +124,7 @@ class StoredChunk:
     @classmethod
     def from_json(cls, source: Mapping[str, Any]) -> StoredChunk:
         replicas = take(source, "replicas", list)
-        doubtful = take({"doubtful": [], **source}, "doubtful", list)
+        doubtful: list[Any] = take_or(source, "doubtful", [])
         checksum = take(source, "checksum", str)
         index = take(source, "index", int)
         if not replicas or not all(isinstance(item, str) for item in replicas) or len(set(replicas)) != len(replicas):
@@ -340,9 +323,9 @@ class Heartbeat:
             free_bytes=take(source, "free_bytes", int),
             chunk_count=take(source, "chunk_count", int),
             version=take(source, "version", str),
-            incarnation=take({"incarnation": "", **source}, "incarnation", str),
-            quarantined_count=take({"quarantined_count": 0, **source}, "quarantined_count", int),
-            wants_inventory=take({"wants_inventory": False, **source}, "wants_inventory", bool),
-            scrub=take({"scrub": {}, **source}, "scrub", dict),
-            protocol=take({"protocol": 1, **source}, "protocol", int),
+            incarnation=take_or(source, "incarnation", ""),
+            quarantined_count=take_or(source, "quarantined_count", 0),
+            wants_inventory=take_or(source, "wants_inventory", False),
+            scrub=take_or(source, "scrub", {}),
+            protocol=take_or(source, "protocol", 1),
         )

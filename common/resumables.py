@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from common.errors import InvalidRequest
-from common.records import ChunkLocation, OpenUpload, take
+from common.fields import take, take_optional, take_or
+from common.records import ChunkLocation, OpenUpload
 
 MAX_METADATA_BYTES = 4096
 # What a client is told of an upload.
@@ -42,15 +43,15 @@ class NewResumable:
 
     @classmethod
     def from_json(cls, source: Mapping[str, Any]) -> NewResumable:
-        metadata = take({"metadata": "", **source}, "metadata", str)
+        metadata = take_or(source, "metadata", "")
         if len(metadata.encode(errors="replace")) > MAX_METADATA_BYTES:
             raise InvalidRequest(f"the metadata of an upload has at most {MAX_METADATA_BYTES} bytes")
         return cls(
-            take_optional_number(source, "length"),
+            take_optional(source, "length", int),
             metadata,
-            take({"content_type": cls.content_type, **source}, "content_type", str),
-            take({"file_name": "", **source}, "file_name", str),
-            take({"is_partial": False, **source}, "is_partial", bool),
+            take_or(source, "content_type", cls.content_type),
+            take_or(source, "file_name", ""),
+            take_or(source, "is_partial", False),
         )
 
 
@@ -98,7 +99,7 @@ class ResumableInfo:
             upload_id=take(source, "upload_id", str),
             state=take(source, "state", str),
             offset=take(source, "offset", int),
-            length=take_optional_number(source, "length"),
+            length=take_optional(source, "length", int),
             metadata=take(source, "metadata", str),
             path=take(source, "path", str),
             content_type=take(source, "content_type", str),
@@ -142,14 +143,10 @@ class ResumedUpload:
 
     @classmethod
     def from_json(cls, source: Mapping[str, Any]) -> ResumedUpload:
+        tail = take_optional(source, "tail", dict)
         return cls(
             OpenUpload.from_json(source),
             take(source, "attempt", int),
-            ChunkLocation.from_json(take(source, "tail", dict)) if source.get("tail") is not None else None,
+            ChunkLocation.from_json(tail) if tail is not None else None,
             ResumableInfo.from_json(take(source, "info", dict)),
         )
-
-
-def take_optional_number(source: Mapping[str, Any], name: str) -> int | None:
-    """The field `name`, a whole number from 0 on, or None where it is missing or null."""
-    return None if source.get(name) is None else take(source, name, int)

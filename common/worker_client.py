@@ -14,8 +14,8 @@ from common import checksums
 from common.checksums import Buffer
 from common.chunk_notes import NOTE_HEADER, WANT_NOTE_HEADER, decode_header, encode_header
 from common.errors import ChunkCorrupt, InvalidRequest
+from common.fields import take, take_objects
 from common.http import Abort, Answer, Begun, HttpPool
-from common.records import take, take_objects
 
 CHECKSUM_HEADER = "X-DFS-Checksum"
 DIGESTS_HEADER = "X-DFS-Block-Digests"

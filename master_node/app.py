@@ -12,12 +12,13 @@ from common.auth import ClusterSecret
 from common.calls import Answer, Call, json_answer
 from common.edge import Edge, internal_edge
 from common.errors import InvalidRequest, VersionUnknown
+from common.fields import take, take_objects, take_optional
 from common.logs import EventLog
 from common.master_client import Located, MapPart
 from common.monitoring import Monitoring
 from common.openapi.build import build_document
 from common.openapi.service import add_document_route
-from common.records import Checksum, StoredChunk, is_version_id, take, take_checksum, take_objects
+from common.records import Checksum, StoredChunk, is_version_id, take_checksum
 from common.resumables import NewResumable
 from master_node.catalog import MAX_CHUNK_PAGE, Catalog, Expected, read_level
 from master_node.cluster_routes import ClusterServices, add_cluster_routes
@@ -66,6 +67,7 @@ def create_app(
     _add_upload_routes(edge, services, log)
     add_resumable_routes(edge, services.resumables)
     _add_file_routes(edge, services)
+    _add_change_routes(edge, services)
     add_quota_routes(edge, services.ledger)
     add_cluster_routes(edge, services.cluster)
     add_key_routes(edge, services.keys)
@@ -77,13 +79,14 @@ def _add_upload_routes(edge: Edge, services: MasterServices, log: EventLog) -> N
     @edge.route("POST", "/uploads")
     def open_upload(call: Call) -> Answer:
         body = call.json()
+        resumable = take_optional(body, "resumable", dict)
         opened = services.uploads.open(
-            _optional(body, "path", str),
-            _optional(body, "replication_factor", int),
+            take_optional(body, "path", str),
+            take_optional(body, "replication_factor", int),
             take(body, "place", int),
-            _optional(body, "consistency", str),
-            _optional(body, "size_bytes", int),
-            NewResumable.from_json(take(body, "resumable", dict)) if body.get("resumable") is not None else None,
+            take_optional(body, "consistency", str),
+            take_optional(body, "size_bytes", int),
+            NewResumable.from_json(resumable) if resumable is not None else None,
         )
         return json_answer(opened.to_json(), 201)
 
@@ -91,7 +94,7 @@ def _add_upload_routes(edge: Edge, services: MasterServices, log: EventLog) -> N
     def record_chunks(call: Call, upload_id: str) -> Answer:
         body = call.json()
         chunks, place_from, place = _chunks(body), take(body, "place_from", int), take(body, "place", int)
-        attempt = _optional(body, "attempt", int)
+        attempt = take_optional(body, "attempt", int)
         if attempt is None:
             opened = services.uploads.record(upload_id, chunks, place_from, place)
         else:
@@ -101,7 +104,7 @@ def _add_upload_routes(edge: Edge, services: MasterServices, log: EventLog) -> N
     @edge.route("POST", "/uploads/<upload_id>/commit")
     def commit_upload(call: Call, upload_id: str) -> Answer:
         body = call.json()
-        attempt = _optional(body, "attempt", int)
+        attempt = take_optional(body, "attempt", int)
         if body.get("sealed") is True:
             file, is_new = services.resumables.commit_sealed(upload_id)
         elif attempt is None:
@@ -123,12 +126,17 @@ def _add_file_routes(edge: Edge, services: MasterServices) -> None:
         status = call.query.get("status", ACTIVE)
         if status not in (ACTIVE, DELETED):
             raise InvalidRequest(f"the parameter 'status' must be {ACTIVE} or {DELETED}, not {status!r}")
+        order = call.query.get("order", "asc")
+        if order not in ("asc", "desc"):
+            raise InvalidRequest(f"the parameter 'order' must be asc or desc, not {order!r}")
         query = ListingQuery(
             prefix=call.query.get("prefix", ""),
             delimiter=call.query.get("delimiter", ""),
             limit=call.number("limit", DEFAULT_LIMIT, MAX_LIMIT, minimum=1),
             cursor=call.query.get("cursor", ""),
             status=status,
+            until=call.query.get("until", ""),
+            is_reverse=order == "desc",
         )
         return json_answer(services.catalog.list(query, _level(call)))
 
@@ -141,6 +149,17 @@ def _add_file_routes(edge: Edge, services: MasterServices) -> None:
         version = call.number("version", 0, MAX_VERSION, minimum=1) or None
         return _located(services.catalog.find(file_id, _map_part(call), _level(call), version))
 
+    @edge.route("GET", "/versions/<version_id>/chunks")
+    def list_chunks(call: Call, version_id: str) -> Answer:
+        if not is_version_id(version_id):
+            raise VersionUnknown("a version id is 32 hexadecimal digits")
+        start = call.number("start", 0, 2**32)
+        limit = call.number("limit", MAX_CHUNK_PAGE, MAX_CHUNK_PAGE, minimum=1)
+        chunks = services.catalog.list_chunks(version_id, start, limit, _level(call))
+        return json_answer({"chunks": [chunk.to_json() for chunk in chunks]})
+
+
+def _add_change_routes(edge: Edge, services: MasterServices) -> None:
     @edge.route("DELETE", "/files/<file_id>")
     def delete_file(call: Call, file_id: str) -> Answer:
         expected = Expected(call.query.get("if_match"), call.query.get("path"))
@@ -149,16 +168,16 @@ def _add_file_routes(edge: Edge, services: MasterServices) -> None:
     @edge.route("POST", "/files/<file_id>/restore")
     def restore_file(call: Call, file_id: str) -> Answer:
         body = call.json()
-        expected = Expected(path=_optional(body, "from_path", str))
+        expected = Expected(path=take_optional(body, "from_path", str))
         restored = services.catalog.restore(
-            file_id, _optional(body, "version", int), _optional(body, "path", str), expected
+            file_id, take_optional(body, "version", int), take_optional(body, "path", str), expected
         )
         return json_answer(restored.to_json())
 
     @edge.route("PATCH", "/files/<file_id>")
     def rename_file(call: Call, file_id: str) -> Answer:
         body = call.json()
-        expected = Expected(_optional(body, "if_match", str), _optional(body, "from_path", str))
+        expected = Expected(take_optional(body, "if_match", str), take_optional(body, "from_path", str))
         return json_answer(services.catalog.rename(file_id, take(body, "path", str), expected).to_json())
 
     @edge.route("POST", "/files/<file_id>/checksum")
@@ -172,15 +191,6 @@ def _add_file_routes(edge: Edge, services: MasterServices) -> None:
         emptied = services.trash.empty(take(call.json(), "prefix", str))
         return json_answer({"deleted": emptied.deleted, "more": emptied.more})
 
-    @edge.route("GET", "/versions/<version_id>/chunks")
-    def list_chunks(call: Call, version_id: str) -> Answer:
-        if not is_version_id(version_id):
-            raise VersionUnknown("a version id is 32 hexadecimal digits")
-        start = call.number("start", 0, 2**32)
-        limit = call.number("limit", MAX_CHUNK_PAGE, MAX_CHUNK_PAGE, minimum=1)
-        chunks = services.catalog.list_chunks(version_id, start, limit, _level(call))
-        return json_answer({"chunks": [chunk.to_json() for chunk in chunks]})
-
 
 def _commit_request(body: Mapping[str, Any]) -> CommitRequest:
     return CommitRequest(
@@ -190,7 +200,7 @@ def _commit_request(body: Mapping[str, Any]) -> CommitRequest:
         chunk_count=take(body, "chunk_count", int),
         checksum=take_checksum(body),
         chunks=_chunks(body),
-        preconditions=Preconditions(_optional(body, "if_match", str), _optional(body, "if_none_match", str)),
+        preconditions=Preconditions(take_optional(body, "if_match", str), take_optional(body, "if_none_match", str)),
     )
 
 
@@ -208,7 +218,3 @@ def _located(located: Located) -> Answer:
 
 def _chunks(body: Mapping[str, Any]) -> tuple[StoredChunk, ...]:
     return tuple(StoredChunk.from_json(item) for item in take_objects(body, "chunks"))
-
-
-def _optional(body: Mapping[str, Any], name: str, kind: type[Any]) -> Any:
-    return None if body.get(name) is None else take(body, name, kind)

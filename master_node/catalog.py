@@ -13,7 +13,7 @@ from common.master_client import NO_CHUNKS, Located, MapPart
 from common.paths import check_path, is_folder
 from common.records import Checksum, ChunkLocation, FileInfo, Target
 from common.settings import MasterSettings
-from master_node import model
+from master_node import file_changes, model
 from master_node.election import Election
 from master_node.listing import ListingQuery, list_page
 from master_node.membership import ALIVE, Membership
@@ -92,7 +92,7 @@ class Catalog:
         """
         store = self._store.reading(level)
         file = _require(store, file_id)
-        return self._located(store, file if version is None else model.at_version(file, version), part)
+        return self._located(store, file if version is None else file_changes.at_version(file, version), part)
 
     def find_path(self, path: str, part: MapPart = NO_CHUNKS, level: ReadLevel = ReadLevel.MAJORITY) -> Located:
         """The active file at this path; raises FileUnknown, InvalidPath."""
@@ -127,7 +127,7 @@ class Catalog:
             if file.status == model.DELETED:
                 return file
             expected.check(file)
-            return model.trash(file, expires_at=self._retained_until(), now=self._clock.timestamp())
+            return file_changes.trash(file, expires_at=self._retained_until(), now=self._clock.timestamp())
 
         return self._change(file_id, change).to_info()
 
@@ -142,11 +142,11 @@ class Catalog:
             expected.of_move(file, path).check(file)
             now = self._clock.timestamp()
             if version is not None:
-                restored = model.restore_version(
+                restored = file_changes.restore_version(
                     file, version, expires_at=self._retained_until(), max_versions=self._settings.max_versions, now=now
                 )
             elif file.status == model.DELETED:
-                restored = model.restore_from_trash(file, path, now)
+                restored = file_changes.restore_from_trash(file, path, now)
             elif path in (None, file.path):
                 restored = file
             else:
@@ -161,9 +161,9 @@ class Catalog:
         check_path(path)
 
         def change(file: File) -> File:
-            model.require_active(file)
+            file_changes.require_active(file)
             expected.of_move(file, path).check(file)
-            renamed = file if file.path == path else model.rename(file, path, self._clock.timestamp())
+            renamed = file if file.path == path else file_changes.rename(file, path, self._clock.timestamp())
             _require_folder_empty(renamed)
             return renamed
 
@@ -174,7 +174,7 @@ class Catalog:
 
         What is written names the version, so that it cannot land on one that has come since.
         """
-        return self._change(file_id, lambda file: model.with_checksum(file, version_id, checksum)).to_info()
+        return self._change(file_id, lambda file: file_changes.with_checksum(file, version_id, checksum)).to_info()
 
     def _purge(self, file_id: str, expected: Expected) -> FileInfo:
         """Also answers for a file that was purged already: the answer to the first call may have been lost."""
@@ -185,7 +185,7 @@ class Catalog:
             if file.status == model.PURGED:
                 return file.to_info()
             expected.check(file)
-            purged = model.purge(file, self._election.clock_seconds(), self._clock.timestamp())
+            purged = file_changes.purge(file, self._election.clock_seconds(), self._clock.timestamp())
             self._ledger.replace_file(self._store, file, purged)
         raise Conflict("the file is being changed by others all the time", file_id=file_id)
 
@@ -198,7 +198,7 @@ class Catalog:
                 if changed is file or self._ledger.replace_file(self._store, file, changed):
                     return changed
             except KeyTaken:
-                raise model.path_taken(path or file.path) from None
+                raise file_changes.path_taken(path or file.path) from None
         raise Conflict("the file is being changed by others all the time", file_id=file_id)
 
     def _with_ends(self, listing: dict[str, Any], files: Sequence[File]) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from typing import Any
 from common.calls import Answer, Call, json_answer
 from common.edge import Edge
 from common.errors import WorkerUnknown
-from common.records import Heartbeat, take
+from common.fields import take
+from common.records import Heartbeat
 from common.version import PROTOCOL, VERSION, require_compatible
 from master_node.bad_replicas import BadReplicas
 from master_node.election import Election

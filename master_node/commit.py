@@ -11,7 +11,7 @@ fixes the one write that is allowed, its *target*: insert this file, or replace 
   because the file's revision has moved on; an insert because a *bar*, a document with the same id, stands in its place.
 * An upload that is aborted is fenced in the same way before its chunks are freed.
 
-The bar stays for a day (model.TOMBSTONE_SECONDS), as does the document of a purged file.
+The bar stays for a day (file_changes.TOMBSTONE_SECONDS), as does the document of a purged file.
 tests/master_node/test_commit_races.py runs tries, aborts and deletes in random interleavings against these rules.
 """
 
@@ -35,7 +35,7 @@ from common.errors import (
 from common.paths import check_path, is_folder
 from common.records import Checksum, StoredChunk
 from common.settings import MasterSettings
-from master_node import model
+from master_node import file_changes, model
 from master_node.election import Election
 from master_node.model import CommitTarget, File, Preconditions, Upload, Version
 from master_node.quotas.ledger import Ledger
@@ -127,7 +127,9 @@ class Committer:
             if target.is_insert:
                 if file is not None or self._plant_bar(upload.upload_id):
                     return False
-            elif file is None or file.revision != target.revision or self._store.replace_file(model.touched(file)):
+            elif (
+                file is None or file.revision != target.revision or self._store.replace_file(file_changes.touched(file))
+            ):
                 return False
         raise Conflict("the upload cannot be settled now", upload_id=upload.upload_id)
 
@@ -159,7 +161,7 @@ class Committer:
                 return self._committed_file(upload, upload.file_id)
             upload, landed = self._try(upload, request)
             if landed is not None:
-                return model.as_of(landed, upload.upload_id), landed.file_id == upload.upload_id
+                return file_changes.as_of(landed, upload.upload_id), landed.file_id == upload.upload_id
         raise TooManyVersions("too many writers of this path at once")
 
     def _try(self, upload: Upload, request: CommitRequest) -> tuple[Upload, File | None]:
@@ -220,7 +222,7 @@ class Committer:
         self, upload: Upload, target: CommitTarget, version: Version, preconditions: Preconditions
     ) -> File | None:
         preconditions.check(None)
-        file = model.new_file(upload, target.path, version, self._clock.timestamp())
+        file = file_changes.new_file(upload, target.path, version, self._clock.timestamp())
         try:
             self._ledger.insert_file(self._store, file)
         except (QuotaExceeded, LargerThanQuota):
@@ -234,16 +236,16 @@ class Committer:
         return file
 
     def _revive(self, barrier: File, target: CommitTarget, version: Version) -> File | None:
-        revived = model.revive(barrier, target.path, version, self._clock.timestamp())
+        revived = file_changes.revive(barrier, target.path, version, self._clock.timestamp())
         try:
             return revived if self._ledger.replace_file(self._store, barrier, revived) else None
         except KeyTaken:
             # The path was taken meanwhile. Move the bar on, so that no late try of this target can succeed.
-            self._store.replace_file(model.touched(barrier))
+            self._store.replace_file(file_changes.touched(barrier))
             return None
 
     def _overwritten(self, file: File, version: Version) -> File:
-        return model.overwrite(
+        return file_changes.overwrite(
             file,
             version,
             expires_at=self._election.clock_seconds() + self._settings.trash_retention_seconds,
@@ -264,7 +266,9 @@ class Committer:
     def _plant_bar(self, upload_id: str) -> bool:
         """Whether the bar is new; False when a document with this id stands there already."""
         try:
-            self._store.insert_file(model.bar(upload_id, self._election.clock_seconds(), self._clock.timestamp()))
+            self._store.insert_file(
+                file_changes.bar(upload_id, self._election.clock_seconds(), self._clock.timestamp())
+            )
         except IdTaken:
             return False
         return True
@@ -284,7 +288,7 @@ class Committer:
         file = self._store.find_file(file_id)
         if file is None or not file.has_version(upload.upload_id):
             raise UploadUnknown("the upload was committed, and its file was deleted since", upload_id=upload.upload_id)
-        return model.as_of(file, upload.upload_id), file_id == upload.upload_id
+        return file_changes.as_of(file, upload.upload_id), file_id == upload.upload_id
 
     def _version(self, upload: Upload, request: CommitRequest) -> Version:
         return Version(

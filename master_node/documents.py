@@ -11,6 +11,7 @@ from typing import Any
 from common.records import Checksum, Heartbeat, describe_checksum
 from master_node.attempts import Loose, Resumable, Sealed
 from master_node.model import Chunk, CommitTarget, File, Lease, OldVersion, Upload, Version, WorkerRecord
+from master_node.quotas.model import Announcement, Part, Quota, Recount
 
 Document = dict[str, Any]
 
@@ -142,6 +143,50 @@ def worker_from_document(source: Mapping[str, Any]) -> WorkerRecord:
         source.get("left_at"),
         source.get("inventory_wanted", 1),
         source.get("inventory_done", 0),
+    )
+
+
+def quota_to_document(quota: Quota) -> Document:
+    recount = quota.recount
+    return {
+        "prefix": quota.prefix,
+        "max_bytes": quota.max_bytes,
+        "max_files": quota.max_files,
+        "revision": quota.revision,
+        "used_bytes": quota.used_bytes,
+        "used_files": quota.used_files,
+        "announced": [
+            {
+                "change_id": one.change_id,
+                "parts": [[part.path, part.size_bytes, part.files] for part in one.parts],
+                "announced_at": one.announced_at,
+            }
+            for one in quota.announced
+        ],
+        "is_counted": quota.is_counted,
+        "changed_at": quota.changed_at,
+        "counted_at": quota.counted_at,
+        "recount": [recount.cursor, recount.used_bytes, recount.used_files] if recount is not None else None,
+    }
+
+
+def quota_from_document(source: Mapping[str, Any]) -> Quota:
+    recount = source["recount"]
+    return Quota(
+        prefix=source["prefix"],
+        max_bytes=source["max_bytes"],
+        max_files=source["max_files"],
+        revision=source["revision"],
+        used_bytes=source["used_bytes"],
+        used_files=source["used_files"],
+        announced=tuple(
+            Announcement(one["change_id"], tuple(Part(*part) for part in one["parts"]), one["announced_at"])
+            for one in source["announced"]
+        ),
+        is_counted=source["is_counted"],
+        changed_at=source["changed_at"],
+        counted_at=source["counted_at"],
+        recount=Recount(*recount) if recount is not None else None,
     )
 
 

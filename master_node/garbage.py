@@ -20,7 +20,7 @@ from common.logs import EventLog
 from common.records import chunk_id
 from common.settings import MasterSettings
 from common.worker_client import WorkerClient
-from master_node import model
+from master_node import file_changes, model
 from master_node.claims import Claims
 from master_node.commit import Committer
 from master_node.election import Election
@@ -145,7 +145,7 @@ class GarbageCollector:
             self._put_off(upload, now + RETRY_SECONDS)
 
     def _postpone(self, file_id: str, until: float) -> None:
-        self._change_file(file_id, lambda present: model.postponed(present, until))
+        self._change_file(file_id, lambda present: file_changes.postponed(present, until))
 
     def _next_idle(self, now: float, _epoch: int) -> bool:
         uploads = self._store.find_idle_uploads(model.OPEN, now - self._settings.upload_idle_seconds, 1)
@@ -192,13 +192,13 @@ class GarbageCollector:
     def _collect_file(self, file: File, now: float, epoch: int) -> None:
         """Free what is due in one file. Every step is a conditional write; whatever interferes is seen next time."""
         if file.status == model.DELETED and file.expires_at <= now:
-            self._store.replace_file(model.purge(file, now, self._clock.timestamp()))
+            self._store.replace_file(file_changes.purge(file, now, self._clock.timestamp()))
         elif due := [old for old in file.old_versions if old.expires_at <= now]:
             if due[0].is_released:
                 self._free_old_version(file, due[0], now, epoch)
             else:
                 # From here on it cannot be restored; only then may its bytes go.
-                self._store.replace_file(model.released(file, due[0].version.version_id))
+                self._store.replace_file(file_changes.released(file, due[0].version.version_id))
         elif file.status == model.PURGED and not file.old_versions:
             self._store.delete_file(file.file_id, file.revision)
 
@@ -216,7 +216,7 @@ class GarbageCollector:
         if left is not Left.NOTHING:
             self._postpone(file.file_id, now + (BUSY_SECONDS if left is Left.BUSY else RETRY_SECONDS))
             return
-        self._change_file(file.file_id, lambda present: model.without_version(present, version_id))
+        self._change_file(file.file_id, lambda present: file_changes.without_version(present, version_id))
         with self._counting:
             self._freed_versions += 1
             self._freed_bytes += old.version.size_bytes

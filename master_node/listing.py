@@ -2,7 +2,10 @@
 
 Keys order the files by path (model.File.key): active ones under "a/", deleted ones under "d/". With a delimiter, all
 files below one common prefix are passed over by starting again behind it, so a folder of a million files costs one
-step. Pure: the store is a function that scans a range of keys.
+step. In reverse the same entries come from the other end. Pure: the store is a function that scans a range of keys.
+
+A cursor is a place between two entries, and every place can be read from in both orders, and up to: so a reader that
+has begun at both ends can ask for exactly what is between.
 """
 
 from __future__ import annotations
@@ -20,24 +23,29 @@ DEFAULT_LIMIT = 100
 MAX_BATCH = 100
 _PREFIX_OF_STATUS = {ACTIVE: "a/", DELETED: "d/"}
 _HIGHEST = "\U0010ffff"
-# scan(after, before, limit, is_inclusive) as MetadataStore.scan_files has it.
-Scan = Callable[[str, str, int, bool], list[File]]
+# scan(after, before, limit, is_inclusive, is_reverse) as MetadataStore.scan_files has it.
+Scan = Callable[[str, str, int, bool, bool], list[File]]
 
 
 @dataclass(frozen=True)
 class ListingQuery:
-    """What to list: paths that start with `prefix`, those with `delimiter` behind it folded into one entry."""
+    """What to list: paths that start with `prefix`, those with `delimiter` behind it folded into one entry.
+
+    cursor: where to begin; until: a cursor, too, at which to end; is_reverse: the last entry first.
+    """
 
     prefix: str = ""
     delimiter: str = ""
     limit: int = DEFAULT_LIMIT
     cursor: str = ""
     status: str = ACTIVE
+    until: str = ""
+    is_reverse: bool = False
 
 
 @dataclass(frozen=True)
 class Page:
-    """Files and common prefixes, each in the order of their paths; `next_cursor` is None on the last page."""
+    """Files and common prefixes, each in the order that was asked for; `next_cursor` is None on the last page."""
 
     files: list[File]
     prefixes: list[str]
@@ -47,32 +55,31 @@ class Page:
 def list_page(scan: Scan, query: ListingQuery) -> Page:
     """Read one page. Raises InvalidRequest for a cursor that was not given out here."""
     namespace = _PREFIX_OF_STATUS[query.status]
-    start = namespace + query.prefix
-    end = after_prefix(start)
-    position, is_inclusive = _decode_cursor(query.cursor) if query.cursor else (start, True)
-    if not start <= position < end:
-        raise InvalidRequest("the cursor belongs to another listing")
+    low, high = _range_of(query, namespace + query.prefix)
     files: list[File] = []
     prefixes: list[str] = []
     batch = _first_batch(query)
     while len(files) + len(prefixes) < query.limit:
         wanted = min(batch, query.limit - len(files) - len(prefixes), MAX_BATCH)
-        found = scan(position, end, wanted, is_inclusive)
+        found = scan(low, high, wanted, True, query.is_reverse)
         if not found:
             return Page(files, prefixes, None)
-        position, is_inclusive = found[-1].key, False
         batch *= 2
         for file in found:
             folded = _common_prefix(file.path, query)
             if folded is None:
                 # A listing does not show old versions; a thousand files with hundreds each are not held for it.
                 files.append(replace(file, old_versions=()))
-                continue
-            prefixes.append(folded)
-            position, is_inclusive = after_prefix(namespace + folded), True
-            batch = _first_batch(query)
-            break
-    return Page(files, prefixes, _cursor_if_more(scan, position, end, is_inclusive))
+                first, behind = file.key, _right_behind(file.key)
+            else:
+                prefixes.append(folded)
+                first, behind = namespace + folded, after_prefix(namespace + folded)
+                batch = _first_batch(query)
+            low, high = (low, first) if query.is_reverse else (behind, high)
+            if folded is not None:
+                break
+    is_more = low < high and scan(low, high, 1, True, query.is_reverse)
+    return Page(files, prefixes, _encode_cursor(high if query.is_reverse else low) if is_more else None)
 
 
 def after_prefix(prefix: str) -> str:
@@ -98,24 +105,32 @@ def _common_prefix(path: str, query: ListingQuery) -> str | None:
     return query.prefix + head + query.delimiter if found else None
 
 
-def _cursor_if_more(scan: Scan, position: str, end: str, is_inclusive: bool) -> str | None:
-    if position >= end or not scan(position, end, 1, is_inclusive):
-        return None
-    return _encode_cursor(position, is_inclusive)
+def _range_of(query: ListingQuery, start: str) -> tuple[str, str]:
+    """The keys that are left to list: from the first of the two on, and before the second."""
+    low, high = start, after_prefix(start)
+    first, last = (query.until, query.cursor) if query.is_reverse else (query.cursor, query.until)
+    return _decode_cursor(first, low, high) if first else low, _decode_cursor(last, low, high) if last else high
 
 
-def _encode_cursor(position: str, is_inclusive: bool) -> str:
-    """Where the next page starts: behind a file (exclusive), or at the first key behind a folded prefix (inclusive)."""
-    text = ("=" if is_inclusive else ">") + position
-    return base64.urlsafe_b64encode(text.encode("utf-8")).decode("ascii").rstrip("=")
+def _right_behind(key: str) -> str:
+    """The least string that follows this one."""
+    return key + "\0"
 
 
-def _decode_cursor(cursor: str) -> tuple[str, bool]:
+def _encode_cursor(position: str) -> str:
+    """The first key that may follow this place."""
+    return base64.urlsafe_b64encode(f"={position}".encode()).decode("ascii").rstrip("=")
+
+
+def _decode_cursor(cursor: str, low: str, high: str) -> str:
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         text = base64.b64decode(padded.encode("ascii"), altchars=b"-_", validate=True).decode("utf-8")
     except (ValueError, binascii.Error):
         text = ""
+    # The release before named the last key that it had read, with ">".
     if text[:1] not in ("=", ">"):
         raise InvalidRequest("the cursor is not one that a listing gave out")
-    return text[1:], text[0] == "="
+    if not low <= text[1:] < high:
+        raise InvalidRequest("the cursor belongs to another listing")
+    return text[1:] if text[0] == "=" else _right_behind(text[1:])

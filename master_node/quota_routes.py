@@ -5,8 +5,8 @@ from __future__ import annotations
 from common.calls import Answer, Call, json_answer
 from common.edge import Edge
 from common.errors import InvalidRequest
+from common.fields import take_optional
 from common.paths import MAX_PATH_BYTES
-from common.records import take
 from master_node.quotas.ledger import Ledger
 
 
@@ -18,9 +18,7 @@ def add_quota_routes(edge: Edge, ledger: Ledger) -> None:
     @edge.route("PUT", "/quotas")
     def set_quota(call: Call) -> Answer:
         limits = call.json()
-        max_bytes, max_files = (
-            None if limits.get(name) is None else take(limits, name, int) for name in ("max_bytes", "max_files")
-        )
+        max_bytes, max_files = (take_optional(limits, name, int) for name in ("max_bytes", "max_files"))
         return json_answer(ledger.set_limits(_prefix(call), max_bytes, max_files).describe())
 
     @edge.route("DELETE", "/quotas")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from common.calls import Answer, Call, json_answer
 from common.edge import Edge
-from common.records import take
-from common.resumables import take_optional_number
+from common.fields import take, take_optional
 from master_node.resumables import Resumables
 
 
@@ -20,7 +19,7 @@ def add_resumable_routes(edge: Edge, resumables: Resumables) -> None:
         resumed = resumables.resume(
             upload_id,
             take(body, "offset", int),
-            take_optional_number(body, "length"),
+            take_optional(body, "length", int),
             take(body, "place", int),
             take(body, "session", str),
         )

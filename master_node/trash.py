@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from common.clock import Clock
-from master_node import model
+from master_node import file_changes
 from master_node.election import Election
 from master_node.listing import after_prefix
 from master_node.model import File
@@ -66,5 +66,5 @@ class Trash:
 
     def _purge(self, file: File) -> bool:
         """Whether the file is gone; one that was changed meanwhile, by a restore, say, is not."""
-        purged = model.purge(file, self._election.clock_seconds(), self._clock.timestamp())
+        purged = file_changes.purge(file, self._election.clock_seconds(), self._clock.timestamp())
         return self._ledger.replace_file(self._store, file, purged)

@@ -51,9 +51,6 @@ class Module:
     def package(self) -> str:
         return self.path.partition("/")[0]
 
-    def imported_packages(self) -> set[str]:
-        return {name.partition(".")[0] for name in self.imports}
-
 
 def read_module(path: str, source: str) -> Module:
     """Parse a module; aliases are followed, so `from os import fsync as f` counts as a use of os.fsync."""

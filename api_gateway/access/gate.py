@@ -62,10 +62,6 @@ class Gate:
             refuse_other_sites(call.headers, call.headers.get("Host", ""), is_session=call.actor.is_session)
         need.check(call.actor)
 
-    @property
-    def has_operator_key(self) -> bool:
-        return bool(self._operator_key)
-
     def is_key_needed(self) -> bool:
         """Whether being on the gateway's own machine is not enough. Raises Unavailable where that is not known."""
         return bool(self._operator_key) or self._keys.is_any()

@@ -17,10 +17,11 @@ from api_gateway.downloads import DownloadService
 from common.checksums import Buffer
 from common.clock import parse_timestamp
 from common.errors import FileUnknown, GatewayBusy, TooLarge
+from common.fields import take_objects
 from common.master_client import NO_CHUNKS, Located, MapPart, MasterClient
 from common.paths import is_folder
 from common.ranges import ByteRange
-from common.records import FileInfo, take_objects
+from common.records import FileInfo
 
 # Of the central directory, which is kept until the archive's end: about 150,000 files.
 MAX_DIRECTORY_BYTES = 16 * 1024 * 1024

@@ -60,7 +60,9 @@ _LISTING_PARAMETERS = (
     Parameter("prefix", "query", "Only paths that start with this.", TEXT),
     Parameter("delimiter", "query", "Fold what lies behind it into `prefixes`; mostly `/`.", TEXT),
     Parameter("limit", "query", "Of one page.", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}),
-    Parameter("cursor", "query", "`next_cursor` of the page before.", TEXT),
+    Parameter("cursor", "query", "`next_cursor` of the page before: a place, to be read from in either order.", TEXT),
+    Parameter("order", "query", "`desc`: the last path first.", {"enum": ["asc", "desc"], "default": "asc"}),
+    Parameter("until", "query", "A cursor, too: nothing that lies beyond it.", TEXT),
     Parameter("status", "query", "`deleted`: the trash.", {"enum": ["active", "deleted"], "default": "active"}),
     READ_LEVEL,
 )

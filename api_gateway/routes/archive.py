@@ -13,7 +13,7 @@ from api_gateway.routes.answers import GatewayServices, wanted_level
 from common.calls import Answer, Call, Started
 from common.edge import Edge
 from common.errors import InvalidForm, InvalidRequest, TooLarge
-from common.records import take
+from common.fields import take
 
 MAX_FORM_BYTES = 4 * 1024 * 1024
 # A line of the audit log is no longer than some other lines; who asks for more can be found by the request's id.

@@ -1,17 +1,13 @@
-"""`/files`: upload forms, listing, metadata, download, delete, restore, rename, by file id."""
+"""Reading `/files`: listing, metadata, chunk map, download, preview, by file id."""
 
 from __future__ import annotations
 
 from api_gateway.checksums import describe
 from api_gateway.preview import preview_headers
-from api_gateway.receiving import receive_form
-from api_gateway.redundancy import read_redundancy
 from api_gateway.routes.answers import (
     GatewayServices,
     bytes_answer,
     file_answer,
-    is_html_form,
-    to_page,
     wanted_level,
     wanted_map,
 )
@@ -19,29 +15,14 @@ from common.calls import Answer, Call, Started, json_answer
 from common.edge import Edge
 from common.errors import FileDeleted, FileUnknown
 from common.master_client import Located
-from common.records import FileInfo, take
 
-LISTING_PARAMETERS = ("prefix", "delimiter", "limit", "cursor", "status")
+LISTING_PARAMETERS = ("prefix", "delimiter", "limit", "cursor", "status", "order", "until")
 MAX_MAP_PAGE = 1000
 MAX_VERSION = 2**53
-_TO_TRASH = (("Location", "/trash"), ("Content-Length", "0"))
 
 
 def add_file_routes(edge: Edge, services: GatewayServices) -> None:
     masters = services.masters
-
-    @edge.route("POST", "/files")
-    def upload_form(call: Call) -> Answer:
-        content_type = call.headers.get("Content-Type", "")
-        redundancy = read_redundancy(call.headers)
-        done = receive_form(
-            services.uploads, call.body, content_type, services.max_files_per_request, redundancy, call.permit, call.may
-        )
-        if is_html_form(call):
-            return to_page(done[0].file.path)
-        if len(done) == 1:
-            return file_answer(done[0].file, 201)
-        return json_answer({"files": [committed.file.to_json() for committed in done]}, 201, [("Location", "/files")])
 
     @edge.route("GET", "/files")
     def list_files(call: Call) -> Answer:
@@ -80,17 +61,17 @@ def add_file_routes(edge: Edge, services: GatewayServices) -> None:
 
     @edge.route("GET", "/files/<file_id>/download")
     def download(call: Call, file_id: str) -> Answer:
-        return bytes_answer(services, call, located(call, file_id))
+        return bytes_answer(services, call, _located(services, call, file_id))
 
     @edge.route("GET", "/files/<file_id>/preview")
     def preview(call: Call, file_id: str) -> Answer:
         """The same bytes to be shown on the page, of the types that are safe there."""
-        return bytes_answer(services, call, located(call, file_id), preview_headers)
+        return bytes_answer(services, call, _located(services, call, file_id), preview_headers)
 
     @edge.route("GET", "/files/<file_id>/checksum")
     def get_checksum(call: Call, file_id: str) -> Answer:
         """That of the whole file; where it has none, all of it is read for that."""
-        found = located(call, file_id)
+        found = _located(services, call, file_id)
         headers = [("ETag", found.file.etag)]
         if (checksum := found.file.checksum) is not None:
             return json_answer(describe(found.file, checksum, is_kept=True), 200, headers)
@@ -100,80 +81,13 @@ def add_file_routes(edge: Edge, services: GatewayServices) -> None:
         pieces = Started(services.checksums.make(found))
         return Answer(200, headers, pieces, pieces.close)
 
-    @edge.route("DELETE", "/files/<file_id>")
-    def delete_file(call: Call, file_id: str) -> Answer:
-        return file_answer(delete(call, file_id, call.headers.get("If-Match")))
 
-    @edge.route("POST", "/files/<file_id>/delete")
-    def delete_by_form(call: Call, file_id: str) -> Answer:
-        """The same for an HTML form, which knows only GET and POST."""
-        deleted = delete(call, file_id)
-        return to_page(deleted.path) if is_html_form(call) else file_answer(deleted)
-
-    @edge.route("POST", "/files/<file_id>/restore")
-    def restore_file(call: Call, file_id: str) -> Answer:
-        """Out of the trash; or with {"version": n} an old version, with {"path": ...} under another path."""
-        body = {} if is_html_form(call) else call.json()
-        version = None if body.get("version") is None else take(body, "version", int)
-        path = None if body.get("path") is None else take(body, "path", str)
-        if path is not None:
-            call.permit(path)
-        restored = masters.restore_file(file_id, version, path, bound_path(call, file_id))
-        call.subjects += (restored.path,)
-        call.about = {"version": restored.version if version is None else version}
-        return to_page(restored.path) if is_html_form(call) else file_answer(restored)
-
-    @edge.route("POST", "/trash/empty")
-    def empty_trash(call: Call) -> Answer:
-        """A part of it, at most about a second's work; to be repeated while there is more."""
-        body = {} if is_html_form(call) else call.json()
-        own = call.actor.prefix if call.actor is not None else ""
-        prefix = own if body.get("prefix") is None else take(body, "prefix", str)
-        call.permit(prefix)
-        emptied = masters.empty_trash(prefix)
-        call.about = emptied
-        return Answer(303, list(_TO_TRASH)) if is_html_form(call) else json_answer(emptied)
-
-    @edge.route("PATCH", "/files/<file_id>")
-    def rename_file(call: Call, file_id: str) -> Answer:
-        path = take(call.json(), "path", str)
-        call.permit(path)
-        # Also for who may change all paths: the audit log says what was moved where.
-        from_path = path_of(call, file_id)
-        condition = from_path if _is_bound(call) else None
-        return file_answer(masters.rename_file(file_id, path, call.headers.get("If-Match"), condition))
-
-    def located(call: Call, file_id: str) -> Located:
-        """The file, or an old version of it, with what the request needs of its chunk map."""
-        version = call.number("version", 0, MAX_VERSION, minimum=1) or None
-        found = masters.find_file(file_id, wanted_map(services, call), wanted_level(call), version)
-        call.permit(found.file.path)
-        return _active(found)
-
-    def delete(call: Call, file_id: str, if_match: str | None = None) -> FileInfo:
-        is_permanent = call.flag("permanent")
-        call.about = {"is_permanent": is_permanent}
-        deleted = masters.delete_file(file_id, is_permanent, if_match, bound_path(call, file_id))
-        call.subjects += (deleted.path,)
-        return deleted
-
-    def bound_path(call: Call, file_id: str) -> str | None:
-        """Where the file is, for one who may change some paths only: the change is then made only while it is there.
-
-        Nobody else pays for the look.
-        """
-        return path_of(call, file_id) if _is_bound(call) else None
-
-    def path_of(call: Call, file_id: str) -> str:
-        """Where the file is, if whoever asks may deal with it there."""
-        path = masters.find_file(file_id).file.path
-        call.permit(path)
-        return path
-
-
-def _is_bound(call: Call) -> bool:
-    """Whether whoever asks may deal with some paths only."""
-    return call.actor is None or bool(call.actor.prefix)
+def _located(services: GatewayServices, call: Call, file_id: str) -> Located:
+    """The file, or an old version of it, with what the request needs of its chunk map."""
+    version = call.number("version", 0, MAX_VERSION, minimum=1) or None
+    found = services.masters.find_file(file_id, wanted_map(services, call), wanted_level(call), version)
+    call.permit(found.file.path)
+    return _active(found)
 
 
 def _active(located: Located) -> Located:

@@ -14,8 +14,8 @@ from common.calls import Answer, Call, json_answer
 from common.clock import Clock, format_timestamp
 from common.edge import Edge
 from common.errors import AdminNeeded, Unauthorized
+from common.fields import take
 from common.master_client import MasterClient
-from common.records import take
 
 MAX_KEY_PAGE = 1000
 # What an answer with a secret in it must not be: kept by anything on its way.

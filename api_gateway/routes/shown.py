@@ -52,10 +52,6 @@ class Row:
         return _WORDS.get(self.kind) or self.kind.capitalize()
 
     @property
-    def icon(self) -> str:
-        return "text" if self.kind == "pdf" else self.kind
-
-    @property
     def changed(self) -> str:
         return self.changed_at[:16].replace("T", " ")
 
@@ -75,13 +71,14 @@ def trash_rows(files: Iterable[Mapping[str, Any]]) -> list[Row]:
 
 def file_row(file: Mapping[str, Any], prefix: str) -> Row:
     path, file_id = file["path"], file["file_id"]
+    kind = "folder" if path.endswith("/") else kind_of(path, file["content_type"])
     return Row(
-        "folder" if path.endswith("/") else kind_of(path, file["content_type"]),
+        kind,
         path,
         path[len(prefix) :],
         f"/files/{file_id}/download",
         file_id,
-        show_bytes(file["size"]),
+        "" if kind == "folder" else show_bytes(file["size"]),
         file["modified_at"],
     )
 

@@ -33,7 +33,11 @@ Headers = list[tuple[str, str]]
 
 def add_upload_routes(edge: Edge, resumables: ResumableService, clock: Clock, max_file_bytes: int) -> None:
     """max_file_bytes: as Tus-Max-Size has it; 0: no limit to tell."""
+    _add_looking_routes(edge, resumables, clock, max_file_bytes)
+    _add_sending_routes(edge, resumables, clock)
 
+
+def _add_looking_routes(edge: Edge, resumables: ResumableService, clock: Clock, max_file_bytes: int) -> None:
     @edge.route("OPTIONS", "/uploads")
     def describe_uploads(_call: Call) -> Answer:
         return _empty(204, _abilities(max_file_bytes))
@@ -42,32 +46,35 @@ def add_upload_routes(edge: Edge, resumables: ResumableService, clock: Clock, ma
     def describe_upload(_call: Call, _upload_id: str) -> Answer:
         return _empty(204, _abilities(max_file_bytes))
 
+    @edge.route("GET", "/uploads/<upload_id>")
+    def look_at_upload(call: Call, upload_id: str) -> Answer:
+        """HEAD is the protocol's own; GET says the same as JSON, and which file it has become: for scripts."""
+        if call.method == "HEAD":
+            require_version(call.headers)
+        _permit(resumables, call, upload_id)
+        info = resumables.look(upload_id)
+        call.subjects += (info.path,)
+        file = resumables.file_of(info) if call.method == "GET" else None
+        return json_answer(_described(info, file), 200, [*_state(info, clock), ("Cache-Control", "no-store")])
+
+
+def _add_sending_routes(edge: Edge, resumables: ResumableService, clock: Clock) -> None:
     @edge.route("POST", "/uploads")
     def create_upload(call: Call) -> Answer:
         require_version(call.headers)
         creation = read_creation(call.headers)
         destination = read_destination(creation.metadata, is_partial=creation.is_partial)
         call.permit(destination.path or "")
-        upload_id, headers = create(call, creation, destination)
-        return _empty(201, [("Location", f"/uploads/{upload_id}"), *headers])
-
-    @edge.route("GET", "/uploads/<upload_id>")
-    def look_at_upload(call: Call, upload_id: str) -> Answer:
-        """HEAD is the protocol's own; GET says the same as JSON, and which file it has become: for scripts."""
-        if call.method == "HEAD":
-            require_version(call.headers)
-        permit_upload(call, upload_id)
-        info = resumables.look(upload_id)
-        call.subjects += (info.path,)
-        file = resumables.file_of(info) if call.method == "GET" else None
-        return json_answer(_described(info, file), 200, [*_state(info, clock), ("Cache-Control", "no-store")])
+        info, has_begun = _create(resumables, call, creation, destination)
+        headers = _progress(info, clock) if has_begun else _expiry(info, clock)
+        return _empty(201, [("Location", f"/uploads/{info.upload_id}"), *headers])
 
     @edge.route("PATCH", "/uploads/<upload_id>")
     def append_to_upload(call: Call, upload_id: str) -> Answer:
         require_version(call.headers)
         addition = read_addition(call.headers)
         call.is_step = True
-        permit_upload(call, upload_id)
+        _permit(resumables, call, upload_id)
         info = resumables.append(upload_id, addition, call.body, call.body.expected_bytes)
         if info.state == COMMITTED:
             call.is_step = False
@@ -77,7 +84,7 @@ def add_upload_routes(edge: Edge, resumables: ResumableService, clock: Clock, ma
     @edge.route("DELETE", "/uploads/<upload_id>")
     def terminate_upload(call: Call, upload_id: str) -> Answer:
         require_version(call.headers)
-        permit_upload(call, upload_id)
+        _permit(resumables, call, upload_id)
         resumables.terminate(upload_id)
         return _empty(204, [])
 
@@ -91,25 +98,27 @@ def add_upload_routes(edge: Edge, resumables: ResumableService, clock: Clock, ma
             return terminate_upload(call, upload_id)
         raise MethodNotAllowed(f"POST stands here for PATCH or DELETE, named in {METHOD_OVERRIDE}")
 
-    def create(call: Call, creation: Creation, destination: Destination) -> tuple[str, Headers]:
-        redundancy = read_redundancy(call.headers)
-        concatenation = creation.concatenation
-        if concatenation is not None and not concatenation.is_partial:
-            partials = [resumables.find(upload_id) for upload_id in partial_ids(concatenation.partials)]
-            call.permit(*(partial.path for partial in partials))
-            info = resumables.concatenate(creation, destination, redundancy, partials)
-        elif creation.has_body or creation.length == 0:
-            expected = call.body.expected_bytes
-            info = resumables.create_with(creation, destination, redundancy, call.body, expected)
-        else:
-            info = resumables.find(resumables.create(creation, destination, creation.length, redundancy))
-            return info.upload_id, _expiry(info, clock)
-        return info.upload_id, _progress(info, clock)
 
-    def permit_upload(call: Call, upload_id: str) -> None:
-        """An id is no secret: what counts is the right for the path. Who may use all paths pays for no look."""
-        if call.actor is None or call.actor.prefix:
-            call.permit(resumables.find(upload_id).path)
+def _create(
+    resumables: ResumableService, call: Call, creation: Creation, destination: Destination
+) -> tuple[ResumableInfo, bool]:
+    """The upload, and whether it has got any further than to be there."""
+    redundancy = read_redundancy(call.headers)
+    concatenation = creation.concatenation
+    if concatenation is not None and not concatenation.is_partial:
+        partials = [resumables.find(upload_id) for upload_id in partial_ids(concatenation.partials)]
+        call.permit(*(partial.path for partial in partials))
+        return resumables.concatenate(creation, destination, redundancy, partials), True
+    if creation.has_body or creation.length == 0:
+        expected = call.body.expected_bytes
+        return resumables.create_with(creation, destination, redundancy, call.body, expected), True
+    return resumables.find(resumables.create(creation, destination, creation.length, redundancy)), False
+
+
+def _permit(resumables: ResumableService, call: Call, upload_id: str) -> None:
+    """An id is no secret: what counts is the right for the path. Who may use all paths pays for no look."""
+    if call.actor is None or call.actor.prefix:
+        call.permit(resumables.find(upload_id).path)
 
 
 def explained_for_tus(explain: Explain) -> Explain:

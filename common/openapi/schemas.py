@@ -94,7 +94,7 @@ LISTING = record(
         "retention_seconds": {**COUNT, "description": "Of the trash: how long what is deleted now is kept in it."},
     },
     optional=("retention_seconds",),
-    text="One page, sorted by path. next_cursor: null on the last page.",
+    text="One page, in the order of the paths. next_cursor: null on the last page.",
 )
 
 EMPTIED = record(

@@ -187,6 +187,8 @@ FILE_OPERATIONS = (
             Parameter("limit", "query", "Of one page.", {"type": "integer", "minimum": 1, "maximum": 1000}),
             Parameter("cursor", "query", "From the page before.", TEXT),
             Parameter("status", "query", "Of the files.", {"enum": ["active", "deleted"]}),
+            Parameter("order", "query", "By path.", {"enum": ["asc", "desc"]}),
+            Parameter("until", "query", "A cursor at which to end.", TEXT),
             _LEVEL,
         ),
     ),

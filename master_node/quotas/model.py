@@ -10,7 +10,7 @@ change that is settled counts in the new sums exactly if the file lies at or bef
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -186,50 +186,6 @@ def end_recount(quota: Quota, parts: Iterable[Part], now: float) -> Quota:
 
 def with_limits(quota: Quota, max_bytes: int | None, max_files: int | None) -> Quota:
     return _next(quota, max_bytes=max_bytes, max_files=max_files)
-
-
-def quota_to_document(quota: Quota) -> dict[str, Any]:
-    recount = quota.recount
-    return {
-        "prefix": quota.prefix,
-        "max_bytes": quota.max_bytes,
-        "max_files": quota.max_files,
-        "revision": quota.revision,
-        "used_bytes": quota.used_bytes,
-        "used_files": quota.used_files,
-        "announced": [
-            {
-                "change_id": one.change_id,
-                "parts": [[part.path, part.size_bytes, part.files] for part in one.parts],
-                "announced_at": one.announced_at,
-            }
-            for one in quota.announced
-        ],
-        "is_counted": quota.is_counted,
-        "changed_at": quota.changed_at,
-        "counted_at": quota.counted_at,
-        "recount": [recount.cursor, recount.used_bytes, recount.used_files] if recount is not None else None,
-    }
-
-
-def quota_from_document(source: Mapping[str, Any]) -> Quota:
-    recount = source["recount"]
-    return Quota(
-        prefix=source["prefix"],
-        max_bytes=source["max_bytes"],
-        max_files=source["max_files"],
-        revision=source["revision"],
-        used_bytes=source["used_bytes"],
-        used_files=source["used_files"],
-        announced=tuple(
-            Announcement(one["change_id"], tuple(Part(*part) for part in one["parts"]), one["announced_at"])
-            for one in source["announced"]
-        ),
-        is_counted=source["is_counted"],
-        changed_at=source["changed_at"],
-        counted_at=source["counted_at"],
-        recount=Recount(*recount) if recount is not None else None,
-    )
 
 
 def _held(file: File | None, sign: int) -> Part | None:

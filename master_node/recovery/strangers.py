@@ -22,7 +22,7 @@ from common.errors import InvalidPath
 from common.paths import check_path
 from common.records import Checksum, place_of, version_of
 from common.worker_client import DescribedChunk
-from master_node import model
+from master_node import file_changes, model
 from master_node.model import Chunk, File, Upload, Version
 from master_node.recovery.disks import PAGE_CHUNKS, Disks
 from master_node.recovery.findings import FOUND, GIVEN_UP, INCOMPLETE, Finding, Findings
@@ -281,7 +281,7 @@ class Strangers:
     def _insert(self, stranger: _Stranger, upload: Upload, version: Version) -> File:
         now = self._clock.timestamp()
         for path in self._paths(stranger, now[:10]):
-            file = model.new_file(upload, path, version, now)
+            file = file_changes.new_file(upload, path, version, now)
             try:
                 self._store.insert_file(file)
             except KeyTaken:

@@ -90,8 +90,13 @@ class MetadataStore(Protocol):
 
     def find_file_by_key(self, key: str) -> File | None: ...
 
-    def scan_files(self, after: str, before: str, limit: int, is_inclusive: bool = False) -> list[File]:
-        """Files with after < key < before (after <= key when inclusive), in the order of the key; one index range."""
+    def scan_files(
+        self, after: str, before: str, limit: int, is_inclusive: bool = False, is_reverse: bool = False
+    ) -> list[File]:
+        """Files with after < key < before (after <= key when inclusive), in the order of the key; one index range.
+
+        is_reverse: from the other end of the range, the highest key first.
+        """
 
     def find_due_files(self, clock_seconds: float, limit: int) -> list[File]:
         """Files in which something is due, the longest due first; from an index."""

@@ -26,12 +26,14 @@ from master_node.documents import (
     file_from_document,
     file_to_document,
     lease_from_document,
+    quota_from_document,
+    quota_to_document,
     upload_from_document,
     upload_to_document,
     worker_from_document,
 )
 from master_node.model import NEVER, Chunk, File, JobRecord, Lease, Upload, WorkerRecord
-from master_node.quotas.model import Quota, quota_from_document, quota_to_document
+from master_node.quotas.model import Quota
 from master_node.store.base import Holding, IdTaken, KeyTaken, Owed, Pending, ReadLevel
 from master_node.store.mongo_calls import ask, new_change_id, repeat, replace_one, sum_of, with_change_id
 from master_node.store.mongo_levels import Reads
@@ -103,9 +105,12 @@ class MongoStore:
     def find_file_by_key(self, key: str) -> File | None:
         return self._find_one_file({"key": key})
 
-    def scan_files(self, after: str, before: str, limit: int, is_inclusive: bool = False) -> list[File]:
+    def scan_files(
+        self, after: str, before: str, limit: int, is_inclusive: bool = False, is_reverse: bool = False
+    ) -> list[File]:
         condition = {"key": {"$gte" if is_inclusive else "$gt": after, "$lt": before}}
-        find = lambda files: list(files.find(condition).sort("key", 1).limit(limit))  # noqa: E731
+        order = -1 if is_reverse else 1
+        find = lambda files: list(files.find(condition).sort("key", order).limit(limit))  # noqa: E731
         return [file_from_document(document) for document in ask(lambda: self._reads.many(self._files, find))]
 
     def find_due_files(self, clock_seconds: float, limit: int) -> list[File]:

@@ -20,9 +20,15 @@ from typing import Any, TypeVar
 from common.api_keys import KeyRecord
 from common.errors import MetadataUnavailable
 from common.records import Heartbeat, place_of
-from master_node.documents import file_from_document, lease_from_document, upload_from_document
+from master_node.documents import (
+    file_from_document,
+    lease_from_document,
+    quota_from_document,
+    quota_to_document,
+    upload_from_document,
+)
 from master_node.model import Chunk, File, JobRecord, Lease, Upload, WorkerRecord
-from master_node.quotas.model import Quota, quota_from_document, quota_to_document
+from master_node.quotas.model import Quota
 from master_node.store.base import Holding, IdTaken, KeyTaken, Owed, Pending, ReadLevel
 from master_node.store.group_commit import GroupCommit, Operation
 from master_node.store.sqlite_rows import (
@@ -52,6 +58,13 @@ Result = TypeVar("Result")
 BUSY_TIMEOUT_SECONDS = 10.0
 # Another master may be bringing a large database up to date: ten seconds for each million chunks.
 UPGRADE_TIMEOUT_SECONDS = 120.0
+# By whether the beginning of the range belongs to it, and whether its end comes first.
+_SCANS = {
+    (False, False): "SELECT body FROM files WHERE key > ? AND key < ? ORDER BY key LIMIT ?",
+    (True, False): "SELECT body FROM files WHERE key >= ? AND key < ? ORDER BY key LIMIT ?",
+    (False, True): "SELECT body FROM files WHERE key > ? AND key < ? ORDER BY key DESC LIMIT ?",
+    (True, True): "SELECT body FROM files WHERE key >= ? AND key < ? ORDER BY key DESC LIMIT ?",
+}
 
 
 class SqliteStore:
@@ -105,12 +118,10 @@ class SqliteStore:
     def find_file_by_key(self, key: str) -> File | None:
         return _first(self._files("SELECT body FROM files WHERE key = ?", key))
 
-    def scan_files(self, after: str, before: str, limit: int, is_inclusive: bool = False) -> list[File]:
-        if is_inclusive:
-            statement = "SELECT body FROM files WHERE key >= ? AND key < ? ORDER BY key LIMIT ?"
-        else:
-            statement = "SELECT body FROM files WHERE key > ? AND key < ? ORDER BY key LIMIT ?"
-        return self._files(statement, after, before, limit)
+    def scan_files(
+        self, after: str, before: str, limit: int, is_inclusive: bool = False, is_reverse: bool = False
+    ) -> list[File]:
+        return self._files(_SCANS[is_inclusive, is_reverse], after, before, limit)
 
     def find_due_files(self, clock_seconds: float, limit: int) -> list[File]:
         statement = "SELECT body FROM files WHERE due_at <= ? AND due_at < 1e15 ORDER BY due_at LIMIT ?"

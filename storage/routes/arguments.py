@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from common.calls import Call
 from common.errors import InvalidRequest
-from common.records import is_chunk_id, take
+from common.fields import take
+from common.records import is_chunk_id
 from common.worker_client import EPOCH_HEADER
 from storage.epoch import EpochGate
 

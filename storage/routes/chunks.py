@@ -36,7 +36,7 @@ def add_chunk_routes(edge: Edge, store: ChunkStore, reports: BadReplicaReports, 
     def get_chunk(call: Call, chunk_id: str) -> Answer:
         """The data or one range of it; HEAD answers the same without the bytes. The note comes where asked for."""
         check_id(chunk_id)
-        file, header = open_chunk(chunk_id)
+        file, header = _open(store, reports, log, chunk_id)
         try:
             wanted = parse_range(call.headers.get("Range"), header.size_bytes)
             span = wanted or ByteRange(0, header.size_bytes)
@@ -68,15 +68,16 @@ def add_chunk_routes(edge: Edge, store: ChunkStore, reports: BadReplicaReports, 
             log.warning("chunk_quarantined", chunk_id=chunk_id, reason="asked to verify")
         return json_answer({"chunk_id": chunk_id, "is_intact": is_intact})
 
-    def open_chunk(chunk_id: str) -> tuple[ChunkFile, ChunkHeader]:
-        try:
-            return store.open(chunk_id)
-        except ChunkMissing:
-            reports.add(chunk_id)
-            raise
-        except ChunkCorrupt as error:
-            log.warning("chunk_quarantined", chunk_id=chunk_id, reason=error.detail)
-            raise ChunkMissing(f"the replica of chunk {chunk_id} was damaged and is in quarantine") from error
+
+def _open(store: ChunkStore, reports: BadReplicaReports, log: EventLog, chunk_id: str) -> tuple[ChunkFile, ChunkHeader]:
+    try:
+        return store.open(chunk_id)
+    except ChunkMissing:
+        reports.add(chunk_id)
+        raise
+    except ChunkCorrupt as error:
+        log.warning("chunk_quarantined", chunk_id=chunk_id, reason=error.detail)
+        raise ChunkMissing(f"the replica of chunk {chunk_id} was damaged and is in quarantine") from error
 
 
 def _headers(header: ChunkHeader, span: ByteRange, is_partial: bool) -> list[tuple[str, str]]:

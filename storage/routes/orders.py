@@ -7,8 +7,8 @@ import re
 from common.calls import Answer, Call, json_answer
 from common.edge import Edge
 from common.errors import InvalidRequest
+from common.fields import take
 from common.logs import EventLog
-from common.records import take
 from storage.chunk_store import ChunkStore
 from storage.copying import ReplicaCopier
 from storage.epoch import EpochGate

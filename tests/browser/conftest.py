@@ -51,11 +51,8 @@ def shared_cluster(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) 
     settings = {"cluster": {"chunk_size_bytes": 256 * KIB}, "master": {"repair_grace_seconds": 1}}
     cluster = TestCluster(tmp_path_factory.mktemp("browser"), settings=settings)
     fill_folder(cluster.config.sqlite_path(), WIDE_FOLDER, WIDE_COUNT)
-    cluster.start()
-    try:
+    with cluster.running():
         yield cluster
-    finally:
-        cluster.stop()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import random
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -20,64 +21,66 @@ class Fault(Protocol):
     def heal(self) -> None: ...
 
 
-class Kill:
+class OnNodes(abc.ABC):
+    """A fault of some nodes at once."""
+
+    def __init__(self, cluster: TestCluster, choose: Callable[[], Sequence[str]], name: str) -> None:
+        self.name = name
+        self._cluster = cluster
+        self._choose = choose
+        self._victims: list[str] = []
+
+    def strike(self) -> str:
+        self._victims = list(self._choose())
+        return f"{self._harm()} {', '.join(self._victims)}"
+
+    def heal(self) -> None:
+        self._undo()
+        self._victims = []
+
+    @abc.abstractmethod
+    def _harm(self) -> str:
+        """Do it to the victims; returns what it was."""
+
+    @abc.abstractmethod
+    def _undo(self) -> None:
+        """Heal the victims, as far as they do not heal by themselves."""
+
+
+class Kill(OnNodes):
     """SIGKILL for some nodes at once; they are started again to heal."""
 
-    def __init__(self, cluster: TestCluster, choose: Callable[[], Sequence[str]], name: str) -> None:
-        self.name = name
-        self._cluster = cluster
-        self._choose = choose
-        self._victims: list[str] = []
-
-    def strike(self) -> str:
-        self._victims = list(self._choose())
+    def _harm(self) -> str:
         for victim in self._victims:
             self._cluster.kill(victim)
-        return f"killed {', '.join(self._victims)}"
+        return "killed"
 
-    def heal(self) -> None:
+    def _undo(self) -> None:
         self._cluster.restart(*self._victims)
-        self._victims = []
 
 
-class Pause:
+class Pause(OnNodes):
     """SIGSTOP for some nodes; they go on to heal."""
 
-    def __init__(self, cluster: TestCluster, choose: Callable[[], Sequence[str]], name: str) -> None:
-        self.name = name
-        self._cluster = cluster
-        self._choose = choose
-        self._victims: list[str] = []
-
-    def strike(self) -> str:
-        self._victims = list(self._choose())
+    def _harm(self) -> str:
         for victim in self._victims:
             self._cluster.pause(victim)
-        return f"paused {', '.join(self._victims)}"
+        return "paused"
 
-    def heal(self) -> None:
+    def _undo(self) -> None:
         for victim in self._victims:
             self._cluster.resume(victim)
-        self._victims = []
 
 
-class RefuseSpace:
+class RefuseSpace(OnNodes):
     """Some workers come back with a reserve larger than their disk, so they refuse every chunk with 507."""
 
-    def __init__(self, cluster: TestCluster, choose: Callable[[], Sequence[str]], name: str) -> None:
-        self.name = name
-        self._cluster = cluster
-        self._choose = choose
-        self._victims: list[str] = []
-
-    def strike(self) -> str:
-        self._victims = list(self._choose())
+    def _harm(self) -> str:
         self._restart({"DFS_WORKER_RESERVE_BYTES": str(2**60)})
-        return f"no space on {', '.join(self._victims)}"
+        return "no space on"
 
-    def heal(self) -> None:
+    def _undo(self) -> None:
         self._restart({})
-        self._victims = []
 
     def _restart(self, variables: dict[str, str]) -> None:
         for victim in self._victims:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import os
 import subprocess
@@ -20,79 +21,81 @@ DISK_INODES = 6000
 _LIVE_PATHS = 15
 
 
-class FillDisk:
+class OnDisks(abc.ABC):
+    """A fault of some workers' disks at once, below one of the folders of each."""
+
+    name = ""
+    place = "ballast"
+
+    def __init__(self, cluster: TestCluster, choose: Callable[[], Sequence[str]]) -> None:
+        self._cluster = cluster
+        self._choose = choose
+        self._paths: list[Path] = []
+
+    def strike(self) -> str:
+        victims = self._choose()
+        self._paths = [self._cluster.config.data_dir(victim) / self.place for victim in victims]
+        for path in self._paths:
+            self._harm(path)
+        return f"{self.name} on {', '.join(victims)}"
+
+    def heal(self) -> None:
+        for path in self._paths:
+            self._undo(path)
+
+    @abc.abstractmethod
+    def _harm(self, path: Path) -> None:
+        """Do it to one disk."""
+
+    @abc.abstractmethod
+    def _undo(self, path: Path) -> None:
+        """Undo it."""
+
+
+class FillDisk(OnDisks):
     """No space is left: a large file takes it all."""
 
     name = "no space left"
 
-    def __init__(self, cluster: TestCluster, choose: Callable[[], Sequence[str]]) -> None:
-        self._cluster = cluster
-        self._choose = choose
-        self._ballast: list[Path] = []
+    def _harm(self, path: Path) -> None:
+        with open(path, "wb", buffering=0) as file, contextlib.suppress(OSError):
+            while file.write(bytes(MIB)):
+                """Until the disk refuses."""
 
-    def strike(self) -> str:
-        victims = self._choose()
-        self._ballast = [self._cluster.config.data_dir(victim) / "ballast" for victim in victims]
-        for path in self._ballast:
-            with open(path, "wb", buffering=0) as file, contextlib.suppress(OSError):
-                while file.write(bytes(MIB)):
-                    """Until the disk refuses."""
-        return f"{self.name} on {', '.join(victims)}"
-
-    def heal(self) -> None:
-        for path in self._ballast:
-            path.unlink()
+    def _undo(self, path: Path) -> None:
+        path.unlink()
 
 
-class UseInodes:
+class UseInodes(OnDisks):
     """No inode is left: many empty files take them all."""
 
     name = "no inodes left"
 
-    def __init__(self, cluster: TestCluster, choose: Callable[[], Sequence[str]]) -> None:
-        self._cluster = cluster
-        self._choose = choose
-        self._folders: list[Path] = []
+    def _harm(self, path: Path) -> None:
+        path.mkdir()
+        with contextlib.suppress(OSError):
+            for number in range(DISK_INODES):
+                (path / str(number)).touch()
 
-    def strike(self) -> str:
-        victims = self._choose()
-        self._folders = [self._cluster.config.data_dir(victim) / "ballast" for victim in victims]
-        for folder in self._folders:
-            folder.mkdir()
-            with contextlib.suppress(OSError):
-                for number in range(DISK_INODES):
-                    (folder / str(number)).touch()
-        return f"{self.name} on {', '.join(victims)}"
-
-    def heal(self) -> None:
-        for folder in self._folders:
-            for path in folder.iterdir():
-                path.unlink()
-            folder.rmdir()
+    def _undo(self, path: Path) -> None:
+        for file in path.iterdir():
+            file.unlink()
+        path.rmdir()
 
 
-class MakeReadOnly:
+class MakeReadOnly(OnDisks):
     """The chunks' folder cannot be written to."""
 
     name = "read-only"
+    place = "chunks"
 
-    def __init__(self, cluster: TestCluster, choose: Callable[[], Sequence[str]]) -> None:
-        self._cluster = cluster
-        self._choose = choose
-        self._folders: list[Path] = []
+    def _harm(self, path: Path) -> None:
+        _run("mount", "--bind", str(path), str(path))
+        # Refused while a write is under way.
+        wait_until(lambda: _succeeds("mount", "-o", "remount,bind,ro", str(path)), "read-only")
 
-    def strike(self) -> str:
-        victims = self._choose()
-        self._folders = [self._cluster.config.data_dir(victim) / "chunks" for victim in victims]
-        for folder in self._folders:
-            _run("mount", "--bind", str(folder), str(folder))
-            # Refused while a write is under way.
-            wait_until(lambda folder=folder: _succeeds("mount", "-o", "remount,bind,ro", str(folder)), "read-only")  # type: ignore[misc]
-        return f"{self.name} on {', '.join(victims)}"
-
-    def heal(self) -> None:
-        for folder in self._folders:
-            _run("umount", "--lazy", str(folder))
+    def _undo(self, path: Path) -> None:
+        _run("umount", "--lazy", str(path))
 
 
 def refuse_space(run: Run) -> None:

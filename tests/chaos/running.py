@@ -222,7 +222,7 @@ def run_scenario(
     with (
         contextlib.closing(Manifest(home / "manifest.jsonl")) as manifest,
         scenario.build(home / "cluster", settings) as cluster,
-        _running(cluster),
+        cluster.running(),
     ):
         client = GatewayClient(cluster.base_url, cluster.client_headers)
         run = Run(cluster, client, manifest, report, rng, seconds or scenario.seconds, is_quick, heal_seconds)
@@ -265,12 +265,3 @@ def _told(settings: Settings) -> dict[str, Any]:
         for name, value in values.items()
         if value != getattr(SECTIONS[section](), name)
     }
-
-
-@contextlib.contextmanager
-def _running(cluster: TestCluster) -> Iterator[None]:
-    cluster.start()
-    try:
-        yield
-    finally:
-        cluster.stop()

@@ -9,7 +9,6 @@ import pytest
 from common.checksums import (
     BLOCK_SIZE_BYTES,
     DIGEST_SIZE_BYTES,
-    ChunkHasher,
     block_digests,
     checksum_of,
     digest_list_size,
@@ -43,20 +42,6 @@ def test_the_checksum_is_the_one_that_released_chunks_carry() -> None:
     assert checksum_of(block_digests(b"")) == "99aa06d3014798d86001c324468d497f"
     assert block_digests(b"abc").hex() == "06b05ab6733a618578af5f94892f3950"
     assert checksum_of(block_digests(b"abc")) == "f758394eebabb2bb51ee911f78f31836"
-
-
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("pieces", ["bytes", "odd", "blocks", "whole"])
-def test_a_chunk_in_pieces_of_any_size_has_the_digests_of_the_whole(size: int, pieces: str) -> None:
-    content = some_bytes(size)
-    step = {"bytes": 1, "odd": 977, "blocks": BLOCK, "whole": max(1, size)}[pieces]
-    if pieces == "bytes":
-        content = content[: BLOCK + 2]
-    hasher = ChunkHasher()
-    for start in range(0, len(content), step):
-        hasher.update(memoryview(content)[start : start + step])
-        hasher.update(b"")
-    assert hasher.digests() == block_digests(content)
 
 
 def test_bytes_bytearrays_and_views_have_the_same_digests() -> None:

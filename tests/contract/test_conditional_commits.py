@@ -10,7 +10,7 @@ import pytest
 
 from common.errors import PreconditionFailed, TooManyVersions
 from common.settings import MasterSettings
-from master_node import model
+from master_node import file_changes
 from master_node.commit import Committer
 from master_node.election import Election
 from master_node.model import File
@@ -90,7 +90,7 @@ def test_a_refused_commit_stays_refused_however_often_it_is_repeated(connect: Co
     upload_ids, outcomes = commit_together(masters, "once", "p", if_none_match="*")
     number, file, _ = only_winner(outcomes)
     store, committer = masters[1]
-    assert store.replace_file(model.rename(file, "q", "now"))
+    assert store.replace_file(file_changes.rename(file, "q", "now"))
     request = commit_request("p", chunks=0, if_none_match="*")
     for loser in [name for name in upload_ids if name != upload_ids[number]][:5]:
         assert isinstance(outcome_of(lambda loser=loser: committer.commit(loser, request)), PreconditionFailed)

@@ -47,6 +47,7 @@ READS: dict[str, Callable[[MetadataStore], object]] = {
     "find_file": lambda store: store.find_file(V),
     "find_file_by_key": lambda store: store.find_file_by_key("a/a"),
     "scan_files": lambda store: store.scan_files("a/", "a0", 10),
+    "scan_files from the end": lambda store: store.scan_files("a/", "a0", 10, is_reverse=True),
     "find_due_files": lambda store: store.find_due_files(1.0, 10),
     "pending": lambda store: store.pending(1.0),
     "list_chunks": lambda store: store.list_chunks(V, 0, 10),

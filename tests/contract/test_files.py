@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from master_node import model
+from master_node import file_changes, model
 from master_node.model import File
 from master_node.store.base import IdTaken, KeyTaken, MetadataStore
 from tests.contract.conftest import Connect
@@ -22,7 +22,7 @@ def test_a_file_is_read_back_exactly_as_it_was_written(store: MetadataStore) -> 
 
 
 def test_a_file_without_a_version_is_read_back(store: MetadataStore) -> None:
-    bar = model.bar("0" * 32, 5.0, "now")
+    bar = file_changes.bar("0" * 32, 5.0, "now")
     store.insert_file(bar)
     assert store.find_file(bar.file_id) == bar
 
@@ -160,10 +160,10 @@ def test_a_rename_frees_the_old_key_and_takes_the_new_one(store: MetadataStore) 
 def test_a_file_in_the_trash_frees_its_path(store: MetadataStore) -> None:
     first = make_file("a")
     store.insert_file(first)
-    assert store.replace_file(model.trash(first, expires_at=9.0, now="later"))
+    assert store.replace_file(file_changes.trash(first, expires_at=9.0, now="later"))
     second = make_file("a", seed="second")
     store.insert_file(second)
-    assert store.replace_file(model.trash(second, expires_at=9.0, now="later"))
+    assert store.replace_file(file_changes.trash(second, expires_at=9.0, now="later"))
     store.insert_file(make_file("a", seed="third"))
     assert {file.file_id for file in store.scan_files("d/", "d0", 10)} == {first.file_id, second.file_id}
 
@@ -172,7 +172,7 @@ def test_purged_files_keep_no_path(store: MetadataStore) -> None:
     for seed in ("first", "second"):
         file = make_file("a", seed=seed)
         store.insert_file(file)
-        assert store.replace_file(model.purge(file, 0.0, "later"))
+        assert store.replace_file(file_changes.purge(file, 0.0, "later"))
     assert store.find_file_by_key("a/a") is None
 
 

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from master_node import model
+from master_node import file_changes, model
 from master_node.model import File
 from master_node.store.base import MetadataStore, Pending
 from tests.support.metadata import AWKWARD, make_file, make_old
@@ -38,6 +38,7 @@ def test_every_range_has_exactly_the_files_between_its_bounds(store: MetadataSto
         for before in bounds:
             between = [f for f in files if (after < f.key or (is_inclusive and after == f.key)) and f.key < before]
             assert store.scan_files(after, before, 1000, is_inclusive) == between, (after, before)
+            assert store.scan_files(after, before, 1000, is_inclusive, is_reverse=True) == between[::-1]
 
 
 def test_a_scan_is_exclusive_unless_told(store: MetadataStore) -> None:
@@ -50,6 +51,7 @@ def test_a_scan_is_exclusive_unless_told(store: MetadataStore) -> None:
 def test_a_scan_gives_the_first_files_up_to_its_limit(store: MetadataStore, limit: int) -> None:
     files = insert(store, list(AWKWARD))
     assert store.scan_files("a/", "a0", limit) == files[:limit]
+    assert store.scan_files("a/", "a0", limit, is_reverse=True) == files[::-1][:limit]
 
 
 def test_a_scan_of_an_empty_store_gives_nothing(store: MetadataStore) -> None:
@@ -94,7 +96,7 @@ def test_a_file_ceases_to_be_due_when_it_is_restored(store: MetadataStore) -> No
     file = make_file("a", status=model.DELETED, expires_at=5.0, size_bytes=9)
     store.insert_file(file)
     assert store.pending(5.0) == Pending(9, 9)
-    assert store.replace_file(model.restore_from_trash(file, None, "later"))
+    assert store.replace_file(file_changes.restore_from_trash(file, None, "later"))
     assert store.find_due_files(100.0, 10) == []
     assert store.pending(100.0) == Pending(0, 0)
 

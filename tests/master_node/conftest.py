@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from master_node.store.sqlite import SqliteStore
-from tests.support.masters import ChunkHosts, ManualClock, Master
+from tests.support.masters import WORKERS, ChunkHosts, ManualClock, Master
 from tests.support.memory import memory_folder
+from tests.support.served import ServedWorkers, served_workers
 
 
 @pytest.fixture
@@ -23,6 +24,13 @@ def store() -> Iterator[SqliteStore]:
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock()
+
+
+@pytest.fixture
+def workers() -> Iterator[ServedWorkers]:
+    """Three real workers, over HTTP."""
+    with memory_folder() as folder, served_workers(folder, WORKERS) as served:
+        yield served
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from common.errors import Conflict, FileDeleted, FileUnknown, InvalidPath, PathTaken, PreconditionFailed, VersionUnknown
 from common.master_client import MapPart
 from common.records import Checksum
-from master_node import model
+from master_node import file_changes, model
 from master_node.catalog import Expected
 from master_node.listing import ListingQuery
 from master_node.store.sqlite import SqliteStore
@@ -340,6 +340,6 @@ def test_a_version_that_may_be_freed_already_is_not_found(master: Master) -> Non
     master.put("a")
     file = master.store.find_file(first.file_id)
     assert file is not None
-    assert master.store.replace_file(model.released(file, first.version_id))
+    assert master.store.replace_file(file_changes.released(file, first.version_id))
     with pytest.raises(VersionUnknown):
         master.catalog.find(first.file_id, version=1)

@@ -18,7 +18,7 @@ from common.errors import (
 )
 from common.master_client import MapPart
 from common.settings import MasterSettings
-from master_node import model
+from master_node import file_changes, model
 from master_node.commit import CommitRequest
 from master_node.store.sqlite import SqliteStore
 from tests.support.masters import WORKERS, ChunkHosts, ManualClock, Master, commit_request, outcome_of
@@ -336,7 +336,7 @@ def test_a_try_that_slept_while_its_path_came_and_went_makes_no_second_file(
     first, second = quick.put("first"), quick.put("second")
     upload_id = slow.begin("a")
     target = model.CommitTarget(upload_id, "a", 1, is_insert=False)
-    store.insert_file(model.bar(upload_id, 0.0, "now"))
+    store.insert_file(file_changes.bar(upload_id, 0.0, "now"))
     upload = store.find_upload(upload_id)
     assert upload is not None
     assert store.replace_upload(type(upload)(**{**vars(upload), "target": target, "revision": upload.revision + 1}))

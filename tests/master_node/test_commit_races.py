@@ -6,42 +6,24 @@ To look at a single seed again: `pytest tests/master_node/test_commit_races.py -
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from master_node.store.sqlite import SqliteStore
-from tests.support.memory import memory_folder
-from tests.support.races import World, run_schedule
+from tests.support.races import CommitWorld
+from tests.support.schedules import schedules
 
 SCHEDULES = 1600
 BATCHES = 4
 # Schedules that once went wrong.
 SEEDS = (0,)
-Run = Callable[[int], World]
+Run = Callable[[int], CommitWorld]
 
 
 @pytest.fixture(scope="module")
 def run() -> Iterator[Run]:
-    """Runs the schedule of a seed on an empty database, in memory where the system has such a folder."""
-    with memory_folder() as folder:
-        path = folder / "m.sqlite3"
-        store = SqliteStore(path)
-        wiper = sqlite3.connect(path, isolation_level=None)
-
-        def run_on_empty(seed: int) -> World:
-            wiper.execute("BEGIN IMMEDIATE")
-            for table in ("files", "chunks", "uploads", "workers", "jobs", "lease"):
-                wiper.execute(f"DELETE FROM {table}")
-            wiper.execute("COMMIT")
-            return run_schedule(store, pool, seed)
-
-        with ThreadPoolExecutor(20) as pool:
-            yield run_on_empty
-        wiper.close()
-        store.close()
+    with schedules(CommitWorld) as run_seed:
+        yield run_seed
 
 
 @pytest.mark.parametrize("batch", range(BATCHES))

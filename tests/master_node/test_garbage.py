@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -15,19 +14,12 @@ from master_node.model import File
 from master_node.store.base import Pending
 from master_node.store.sqlite import SqliteStore
 from tests.support.masters import WORKERS, ManualClock, Master, commit_request
-from tests.support.memory import memory_folder
-from tests.support.served import ServedWorkers, served_workers
+from tests.support.served import ServedWorkers
 
 RETENTION = 100.0
 SETTINGS = MasterSettings(trash_retention_seconds=RETENTION, upload_idle_seconds=60.0, dead_seconds=15.0)
 # Longer than everything that is put off.
 LONG = 200.0
-
-
-@pytest.fixture
-def workers() -> Iterator[ServedWorkers]:
-    with memory_folder() as folder, served_workers(folder, WORKERS) as served:
-        yield served
 
 
 @pytest.fixture

@@ -29,9 +29,13 @@ class Scanned:
         self.rows = 0
         self.scans = 0
 
-    def scan(self, after: str, before: str, limit: int, is_inclusive: bool = False) -> list[File]:
+    def scan(
+        self, after: str, before: str, limit: int, is_inclusive: bool = False, is_reverse: bool = False
+    ) -> list[File]:
         first = bisect.bisect_left(self._keys, after) if is_inclusive else bisect.bisect_right(self._keys, after)
-        found = self._files[first : min(bisect.bisect_left(self._keys, before), first + limit)]
+        last = max(first, bisect.bisect_left(self._keys, before))
+        part = slice(max(first, last - limit), last) if is_reverse else slice(first, min(last, first + limit))
+        found = self._files[part][::-1] if is_reverse else self._files[part]
         self.rows += len(found)
         self.scans += 1
         return found
@@ -164,8 +168,10 @@ def encoded(text: str) -> str:
 )
 def test_a_cursor_that_this_listing_did_not_give_out_is_refused(cursor: str) -> None:
     files = [make_file(f"folder/{number}") for number in range(5)]
-    with pytest.raises(InvalidRequest):
-        list_page(Scanned(files).scan, ListingQuery(prefix="folder/", cursor=cursor))
+    for query in (ListingQuery(prefix="folder/", cursor=cursor), ListingQuery(prefix="folder/", until=cursor)):
+        for is_reverse in (False, True):
+            with pytest.raises(InvalidRequest):
+                list_page(Scanned(files).scan, replace(query, is_reverse=is_reverse))
 
 
 def test_a_cursor_of_the_trash_is_refused_in_the_listing_of_files() -> None:
@@ -235,10 +241,11 @@ def tree(path_of: Callable[[int], str], count: int) -> Scanned:
 @pytest.mark.parametrize("path_of", [flat, one_big_folder, many_folders])
 @pytest.mark.parametrize("delimiter", ["", "/"])
 @pytest.mark.parametrize("limit", [1, 10, 45])
+@pytest.mark.parametrize("is_reverse", [False, True])
 def test_a_page_reads_no_more_rows_of_ten_thousand_files_than_of_a_hundred(
-    path_of: Callable[[int], str], delimiter: str, limit: int
+    path_of: Callable[[int], str], delimiter: str, limit: int, is_reverse: bool
 ) -> None:
-    query = ListingQuery(delimiter=delimiter, limit=limit)
+    query = ListingQuery(delimiter=delimiter, limit=limit, is_reverse=is_reverse)
     few, many = (rows_of_a_page(tree(path_of, count), query) for count in (100, 10_000))
     # A folder that is passed over costs a small scan of its own; what was read behind its first file is in vain.
     assert many[0] <= 3 * limit + 5
@@ -250,3 +257,9 @@ def test_a_page_reads_no_more_rows_of_ten_thousand_files_than_of_a_hundred(
 def test_a_listing_holds_no_old_versions() -> None:
     file = make_file("a", old_versions=(make_old("v1"),))
     assert list_page(Scanned([file]).scan, ListingQuery()).files == [replace(file, old_versions=())]
+
+
+def test_a_cursor_of_the_release_before_is_understood() -> None:
+    files = [make_file(f"folder/{number}") for number in range(5)]
+    query = ListingQuery(prefix="folder/", cursor=encoded(">a/folder/2"))
+    assert list_page(Scanned(files).scan, query).files == files[3:]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -19,17 +18,10 @@ from master_node.commit import CommitRequest
 from master_node.loose import KEPT_RANGES
 from master_node.store.sqlite import SqliteStore
 from tests.support.masters import WORKERS, ManualClock, Master
-from tests.support.memory import memory_folder
 from tests.support.metadata import CHUNK_SIZE, make_chunk
-from tests.support.served import ServedWorkers, served_workers
+from tests.support.served import ServedWorkers
 
 IDLE = 4000.0
-
-
-@pytest.fixture
-def workers() -> Iterator[ServedWorkers]:
-    with memory_folder() as folder, served_workers(folder, WORKERS) as served:
-        yield served
 
 
 @pytest.fixture

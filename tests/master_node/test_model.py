@@ -17,7 +17,7 @@ from common.errors import (
     VersionUnknown,
 )
 from common.records import Checksum
-from master_node import model
+from master_node import file_changes, model
 from master_node.model import File, Preconditions, Version
 from tests.support.metadata import hex_id, make_file, make_old, make_upload, make_version
 
@@ -25,17 +25,17 @@ LATER = "2026-02-01T00:00:00.000Z"
 SHA256 = Checksum("sha256", "11" * 32)
 FILE = make_file("a", size_bytes=10)
 UNSUMMED = replace(FILE, version=replace(make_version("a", size_bytes=10), checksum=None))
-TRASHED = model.trash(FILE, expires_at=50.0, now=LATER)
-PURGED = model.purge(FILE, 7.0, LATER)
-BAR = model.bar(hex_id("u"), 7.0, LATER)
+TRASHED = file_changes.trash(FILE, expires_at=50.0, now=LATER)
+PURGED = file_changes.purge(FILE, 7.0, LATER)
+BAR = file_changes.bar(hex_id("u"), 7.0, LATER)
 
 
 def overwritten(file: File, version: Version, expires_at: float = 100.0, max_versions: int = 3) -> File:
-    return model.overwrite(file, version, expires_at=expires_at, max_versions=max_versions, now=LATER)
+    return file_changes.overwrite(file, version, expires_at=expires_at, max_versions=max_versions, now=LATER)
 
 
 def restored(file: File, number: int) -> File:
-    return model.restore_version(file, number, expires_at=100.0, max_versions=3, now=LATER)
+    return file_changes.restore_version(file, number, expires_at=100.0, max_versions=3, now=LATER)
 
 
 def with_versions(count: int) -> File:
@@ -48,18 +48,18 @@ def with_versions(count: int) -> File:
 
 CHANGES: dict[str, Callable[[], tuple[File, File]]] = {
     "overwrite": lambda: (FILE, overwritten(FILE, make_version(2))),
-    "rename": lambda: (FILE, model.rename(FILE, "b", LATER)),
+    "rename": lambda: (FILE, file_changes.rename(FILE, "b", LATER)),
     "trash": lambda: (FILE, TRASHED),
     "purge": lambda: (FILE, PURGED),
-    "purge from the trash": lambda: (TRASHED, model.purge(TRASHED, 9.0, LATER)),
-    "restore from the trash": lambda: (TRASHED, model.restore_from_trash(TRASHED, None, LATER)),
+    "purge from the trash": lambda: (TRASHED, file_changes.purge(TRASHED, 9.0, LATER)),
+    "restore from the trash": lambda: (TRASHED, file_changes.restore_from_trash(TRASHED, None, LATER)),
     "restore a version": lambda: (with_versions(2), restored(with_versions(2), 1)),
-    "free a version": lambda: (with_versions(2), model.without_version(with_versions(2), hex_id(1))),
-    "release a version": lambda: (with_versions(2), model.released(with_versions(2), hex_id(1))),
-    "postpone": lambda: (with_versions(2), model.postponed(with_versions(2), 9.0)),
-    "checksum": lambda: (UNSUMMED, model.with_checksum(UNSUMMED, hex_id("a"), SHA256)),
-    "touch": lambda: (FILE, model.touched(FILE)),
-    "revive": lambda: (BAR, model.revive(BAR, "a", make_version("u"), LATER)),
+    "free a version": lambda: (with_versions(2), file_changes.without_version(with_versions(2), hex_id(1))),
+    "release a version": lambda: (with_versions(2), file_changes.released(with_versions(2), hex_id(1))),
+    "postpone": lambda: (with_versions(2), file_changes.postponed(with_versions(2), 9.0)),
+    "checksum": lambda: (UNSUMMED, file_changes.with_checksum(UNSUMMED, hex_id("a"), SHA256)),
+    "touch": lambda: (FILE, file_changes.touched(FILE)),
+    "revive": lambda: (BAR, file_changes.revive(BAR, "a", make_version("u"), LATER)),
 }
 
 
@@ -85,7 +85,7 @@ def test_version_numbers_never_repeat() -> None:
     file = with_versions(3)
     numbers = [file.version.number] if file.version else []
     for _ in range(3):
-        file = model.without_version(file, file.old_versions[0].version.version_id)
+        file = file_changes.without_version(file, file.old_versions[0].version.version_id)
         file = overwritten(file, make_version(("next", file.revision)))
         numbers.append(file.last_number)
     assert numbers == [3, 4, 5, 6]
@@ -116,7 +116,7 @@ def test_a_file_with_four_times_its_versions_takes_no_more_until_some_are_freed(
         return
     with pytest.raises(TooManyVersions):
         overwritten(file, make_version("one more"), max_versions=3)
-    overwritten(model.without_version(file, hex_id(1)), make_version("one more"), max_versions=3)
+    overwritten(file_changes.without_version(file, hex_id(1)), make_version("one more"), max_versions=3)
 
 
 def test_an_old_version_comes_back_under_a_new_number_and_the_present_one_becomes_old() -> None:
@@ -148,7 +148,7 @@ def test_a_version_that_there_is_not_cannot_be_restored(number: int) -> None:
 
 
 def test_a_released_version_cannot_be_restored_but_counts_as_the_file_s() -> None:
-    file = model.released(with_versions(3), hex_id(2))
+    file = file_changes.released(with_versions(3), hex_id(2))
     assert file.has_version(hex_id(2))
     with pytest.raises(VersionUnknown):
         restored(file, 2)
@@ -156,16 +156,16 @@ def test_a_released_version_cannot_be_restored_but_counts_as_the_file_s() -> Non
 
 
 def test_a_file_in_the_trash_comes_back_where_it_was_or_elsewhere() -> None:
-    back = model.restore_from_trash(TRASHED, None, LATER)
+    back = file_changes.restore_from_trash(TRASHED, None, LATER)
     assert (back.status, back.path, back.expires_at, back.key) == (model.ACTIVE, "a", model.NEVER, "a/a")
-    assert model.restore_from_trash(TRASHED, "b", LATER).key == "a/b"
+    assert file_changes.restore_from_trash(TRASHED, "b", LATER).key == "a/b"
 
 
 @pytest.mark.parametrize(
-    "file", [UNSUMMED, overwritten(UNSUMMED, make_version(2)), model.trash(UNSUMMED, expires_at=50.0, now=LATER)]
+    "file", [UNSUMMED, overwritten(UNSUMMED, make_version(2)), file_changes.trash(UNSUMMED, expires_at=50.0, now=LATER)]
 )
 def test_a_checksum_goes_to_just_the_version_it_is_of(file: File) -> None:
-    summed = model.with_checksum(file, hex_id("a"), SHA256)
+    summed = file_changes.with_checksum(file, hex_id("a"), SHA256)
     versions = [summed.version, *(old.version for old in summed.old_versions)]
     checksums = {version.version_id: version.checksum for version in versions if version is not None}
     others = {hex_id(2): make_version(2).checksum} if file.old_versions else {}
@@ -176,16 +176,16 @@ def test_a_checksum_goes_to_just_the_version_it_is_of(file: File) -> None:
 
 
 def test_a_checksum_is_put_down_once_and_never_changed() -> None:
-    summed = model.with_checksum(UNSUMMED, hex_id("a"), SHA256)
-    assert model.with_checksum(summed, hex_id("a"), SHA256) is summed
+    summed = file_changes.with_checksum(UNSUMMED, hex_id("a"), SHA256)
+    assert file_changes.with_checksum(summed, hex_id("a"), SHA256) is summed
     with pytest.raises(Conflict):
-        model.with_checksum(summed, hex_id("a"), Checksum("sha256", "22" * 32))
+        file_changes.with_checksum(summed, hex_id("a"), Checksum("sha256", "22" * 32))
     with pytest.raises(VersionUnknown):
-        model.with_checksum(UNSUMMED, hex_id("another"), SHA256)
+        file_changes.with_checksum(UNSUMMED, hex_id("another"), SHA256)
 
 
 def test_a_purged_file_has_given_up_all_its_bytes() -> None:
-    after = model.purge(with_versions(3), 9.0, LATER)
+    after = file_changes.purge(with_versions(3), 9.0, LATER)
     assert (after.status, after.key) == (model.PURGED, f"x/{FILE.file_id}")
     assert [old.version.number for old in after.old_versions] == [1, 2, 3]
     assert all(old.is_released and old.expires_at == 9.0 for old in after.old_versions)
@@ -193,18 +193,20 @@ def test_a_purged_file_has_given_up_all_its_bytes() -> None:
     assert after.pending_bytes == 10 + 20 + 30
     freed = after
     for number in (1, 2, 3):
-        freed = model.without_version(freed, hex_id(number))
-    assert (freed.pending_bytes, freed.due_at) == (0, 9.0 + model.TOMBSTONE_SECONDS)
+        freed = file_changes.without_version(freed, hex_id(number))
+    assert (freed.pending_bytes, freed.due_at) == (0, 9.0 + file_changes.TOMBSTONE_SECONDS)
 
 
 def test_a_purged_file_outlives_its_tombstone_while_bytes_wait() -> None:
-    waiting = model.postponed(model.purge(with_versions(2), 0.0, LATER), 10 * model.TOMBSTONE_SECONDS)
-    assert waiting.due_at == 10 * model.TOMBSTONE_SECONDS
+    waiting = file_changes.postponed(
+        file_changes.purge(with_versions(2), 0.0, LATER), 10 * file_changes.TOMBSTONE_SECONDS
+    )
+    assert waiting.due_at == 10 * file_changes.TOMBSTONE_SECONDS
 
 
 def test_postponing_never_hastens() -> None:
     file = replace(FILE, old_versions=(make_old("v1", expires_at=5.0), make_old("v2", expires_at=500.0)))
-    assert [old.expires_at for old in model.postponed(file, 30.0).old_versions] == [30.0, 500.0]
+    assert [old.expires_at for old in file_changes.postponed(file, 30.0).old_versions] == [30.0, 500.0]
 
 
 def test_an_active_file_is_never_due_and_holds_nothing_up() -> None:
@@ -217,8 +219,8 @@ def test_an_active_file_is_never_due_and_holds_nothing_up() -> None:
 )
 def test_what_needs_an_active_file_refuses_any_other(file: File, error: type[DFSError]) -> None:
     changes: list[Callable[[], File]] = [
-        lambda: model.rename(file, "b", LATER),
-        lambda: model.trash(file, expires_at=1.0, now=LATER),
+        lambda: file_changes.rename(file, "b", LATER),
+        lambda: file_changes.trash(file, expires_at=1.0, now=LATER),
         lambda: restored(file, 1),
     ]
     for change in changes:
@@ -230,26 +232,26 @@ def test_a_bar_is_no_file() -> None:
     with pytest.raises(FileUnknown):
         BAR.to_info()
     assert BAR.key == f"x/{hex_id('u')}"
-    assert BAR.due_at == 7.0 + model.TOMBSTONE_SECONDS
+    assert BAR.due_at == 7.0 + file_changes.TOMBSTONE_SECONDS
 
 
 def test_a_revived_bar_is_like_a_new_file() -> None:
     upload, version = make_upload("u"), make_version("u", size_bytes=3)
-    revived = model.revive(BAR, "a", version, LATER)
-    made = model.new_file(upload, "a", version, LATER)
+    revived = file_changes.revive(BAR, "a", version, LATER)
+    made = file_changes.new_file(upload, "a", version, LATER)
     assert revived == replace(made, revision=2)
 
 
 def test_a_file_is_shown_with_its_versions_newest_first() -> None:
-    info = model.released(with_versions(3), hex_id(1)).to_info()
+    info = file_changes.released(with_versions(3), hex_id(1)).to_info()
     assert (info.version, info.size, info.path, info.etag) == (3, 30, "a", f'"{hex_id(3)}"')
     assert [(old["version"], old["is_restorable"]) for old in info.old_versions] == [(2, True), (1, False)]
 
 
 def test_a_file_is_given_as_it_was_with_an_older_version() -> None:
     file = with_versions(3)
-    assert model.as_of(file, hex_id(3)) is file
-    before = model.as_of(file, hex_id(1)).version
+    assert file_changes.as_of(file, hex_id(3)) is file
+    before = file_changes.as_of(file, hex_id(1)).version
     assert before is not None
     assert (before.number, before.version_id) == (1, hex_id(1))
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from common.master_client import MapPart
-from master_node import model
+from master_node import file_changes, model
 from master_node.model import File
 from master_node.quotas.ledger import Ledger
 from master_node.store.base import MetadataStore
@@ -30,7 +30,7 @@ class RestoredMeanwhile:
         found = self._store.scan_files(after, before, limit, is_inclusive)
         for file in found:
             if file.path == self._path:
-                assert self._store.replace_file(model.restore_from_trash(file, None, file.modified_at))
+                assert self._store.replace_file(file_changes.restore_from_trash(file, None, file.modified_at))
         return found
 
 

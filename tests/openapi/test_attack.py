@@ -30,11 +30,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCluster]:
     variables = {"DFS_GATEWAY_API_KEY": "the-key-of-the-operator"}
     home = tmp_path_factory.mktemp("attacked")
     cluster = TestCluster(home, variables=variables, masters=("master_1",), workers=WORKERS)
-    cluster.start()
-    try:
+    with cluster.running():
         yield cluster
-    finally:
-        cluster.stop()
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,8 @@ from tests.support.cluster import KIB, TestCluster
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCluster]:
     """A whole cluster with chunks of 64 KiB that no test damages."""
-    yield from _running(TestCluster(tmp_path_factory.mktemp("cluster")))
+    with TestCluster(tmp_path_factory.mktemp("cluster")).running() as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +26,8 @@ def client(cluster: TestCluster) -> GatewayClient:
 def shared_ring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCluster]:
     """A cluster of one test file that may be damaged; chunks of 256 KiB."""
     settings = {"cluster": {"chunk_size_bytes": 256 * KIB}, "master": {"upload_idle_seconds": 8}}
-    yield from _running(TestCluster(tmp_path_factory.mktemp("ring"), settings=settings))
+    with TestCluster(tmp_path_factory.mktemp("ring"), settings=settings).running() as ring:
+        yield ring
 
 
 @pytest.fixture
@@ -34,11 +36,3 @@ def ring(shared_ring: TestCluster) -> Iterator[TestCluster]:
     shared_ring.restart_ended()
     yield shared_ring
     shared_ring.restart_ended()
-
-
-def _running(cluster: TestCluster) -> Iterator[TestCluster]:
-    cluster.start()
-    try:
-        yield cluster
-    finally:
-        cluster.stop()

@@ -29,11 +29,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCluster]:
         workers=("worker_1", "worker_2", "worker_3"),
         settings=settings,
     )
-    cluster.start()
-    try:
+    with cluster.running():
         yield cluster
-    finally:
-        cluster.stop()
 
 
 def run(cluster: TestCluster, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:

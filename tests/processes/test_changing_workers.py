@@ -23,9 +23,8 @@ def four(tmp_path: Path) -> Iterator[TestCluster]:
         settings={"master": {"repair_grace_seconds": 1}},
         workers=("worker_1", "worker_2", "worker_3", "worker_4"),
     )
-    cluster.start()
-    yield cluster
-    cluster.stop()
+    with cluster.running():
+        yield cluster
 
 
 def shown(cluster: TestCluster, worker_id: str) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import socket
@@ -10,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 import requests
@@ -122,11 +123,9 @@ def test_a_missing_database_folder_that_cannot_be_made_is_one_clear_line(home: P
     assert "config.json" in lines[0], "the line says what is wrong"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_run_command_serves_until_it_is_told_to_stop(home: Path, number: signal.Signals) -> None:
-    (home / ".env").unlink()
-    tree = json.loads((home / "config.json").read_text())
-    address = f"http://127.0.0.1:{tree['gateway']['port']}"
+@contextlib.contextmanager
+def run_command(home: Path) -> Iterator[tuple[subprocess.Popen[str], IO[str]]]:
+    """The run command on this folder, and what it prints; ended when the block is left."""
     run = subprocess.Popen(
         [sys.executable, "-m", "common.launcher"],
         cwd=PROJECT_ROOT,
@@ -136,10 +135,27 @@ def test_the_run_command_serves_until_it_is_told_to_stop(home: Path, number: sig
         text=True,
         start_new_session=True,
     )
+    assert run.stdout is not None
     try:
+        yield run, run.stdout
+    finally:
+        if run.poll() is None:
+            run.send_signal(signal.SIGTERM)
+            run.wait(30)
+        run.stdout.close()
+
+
+def gateway_address(home: Path) -> str:
+    return f"http://127.0.0.1:{json.loads((home / 'config.json').read_text())['gateway']['port']}"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_run_command_serves_until_it_is_told_to_stop(home: Path, number: signal.Signals) -> None:
+    (home / ".env").unlink()
+    address = gateway_address(home)
+    with run_command(home) as (run, output):
         printed = []
-        assert run.stdout is not None
-        for line in run.stdout:
+        for line in output:
             printed.append(line)
             if "ready" in line:
                 break
@@ -150,35 +166,19 @@ def test_the_run_command_serves_until_it_is_told_to_stop(home: Path, number: sig
         # The run command's own process and at least one of every node.
         assert len(processes_of_home(home)) >= 1 + len(ENTRY_POINTS)
         run.send_signal(number)
-        rest = run.stdout.read()
+        rest = output.read()
         assert run.wait(30) == 0
         assert "stopped" in rest
         assert "Traceback" not in rest
-    finally:
-        if run.poll() is None:
-            run.send_signal(signal.SIGTERM)
-            run.wait(30)
-        run.stdout.close()
     with pytest.raises(requests.ConnectionError):
         requests.get(f"{address}/health", timeout=5)
 
 
 def test_a_node_killed_later_is_reported_and_the_others_go_on_until_none_is_left(home: Path) -> None:
-    tree = json.loads((home / "config.json").read_text())
-    address = f"http://127.0.0.1:{tree['gateway']['port']}"
-    run = subprocess.Popen(
-        [sys.executable, "-m", "common.launcher"],
-        cwd=PROJECT_ROOT,
-        env=clean_environment(DFS_HOME=str(home), PYTHONUNBUFFERED="1"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        assert run.stdout is not None
+    address = gateway_address(home)
+    with run_command(home) as (run, output):
         pids = {}
-        for line in run.stdout:
+        for line in output:
             words = line.split()
             if words[1:2] == ["pid"]:
                 pids[words[0]] = words[2]
@@ -186,19 +186,14 @@ def test_a_node_killed_later_is_reported_and_the_others_go_on_until_none_is_left
                 break
         assert set(pids) == set(ENTRY_POINTS)
         subprocess.run(["kill", "-KILL", "--", f"-{pids.pop('worker_5')}"], check=True)
-        reported = run.stdout.readline()
+        reported = output.readline()
         assert "worker_5" in reported
         assert "ended" in reported
         assert requests.put(f"{address}/fs/kept", data=b"x", timeout=30).status_code == 201
         assert run.poll() is None
         subprocess.run(["kill", "-KILL", "--", *(f"-{pid}" for pid in pids.values())], check=True)
-        rest = run.stdout.read()
+        rest = output.read()
         assert run.wait(30) == 1
         assert all(f"{name} ended" in rest for name in pids)
         assert "No node runs any more" in rest
         assert "cannot be started" not in rest
-    finally:
-        if run.poll() is None:
-            run.send_signal(signal.SIGTERM)
-            run.wait(30)
-        run.stdout.close()  # type: ignore[union-attr]

@@ -24,11 +24,8 @@ BOUND = "dfs_gateway_memory_bound_bytes"
 def full_size(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCluster]:
     """A cluster with chunks of the default size, 4 MiB."""
     cluster = TestCluster(tmp_path_factory.mktemp("memory"), settings={"cluster": {"chunk_size_bytes": 4 * MIB}})
-    cluster.start()
-    try:
+    with cluster.running():
         yield cluster
-    finally:
-        cluster.stop()
 
 
 def test_a_transfer_of_64_mib_costs_less_than_64_mib_anywhere_and_nothing_is_spooled(full_size: TestCluster) -> None:

@@ -34,11 +34,8 @@ SETTINGS = {
 @pytest.fixture(scope="module")
 def shared_ring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCluster]:
     cluster = TestCluster(tmp_path_factory.mktemp("return"), settings=SETTINGS)
-    cluster.start()
-    try:
+    with cluster.running():
         yield cluster
-    finally:
-        cluster.stop()
 
 
 @pytest.fixture

@@ -86,11 +86,8 @@ def old_code(tmp_path_factory: pytest.TempPathFactory) -> _OldCode:
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory, old_code: _OldCode) -> Iterator[_UpdatedCluster]:
     cluster = _UpdatedCluster(tmp_path_factory.mktemp("updated"), old_code.folder)
-    cluster.start()
-    try:
+    with cluster.running():
         yield cluster
-    finally:
-        cluster.stop()
 
 
 def test_masters_and_workers_are_updated_one_by_one_and_no_request_fails(cluster: _UpdatedCluster) -> None:

@@ -48,11 +48,8 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCluster]:
         "verify": str(folder / "ca.pem"),
         "cert": (str(folder / "node.pem"), str(folder / "node.key")),
     }
-    cluster.start()
-    try:
+    with cluster.running():
         yield cluster
-    finally:
-        cluster.stop()
 
 
 @pytest.fixture

@@ -39,13 +39,15 @@ def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCluster]:
         masters=("master_1",),
         workers=("worker_1", "worker_2", "worker_3"),
     )
-    yield from _running(cluster)
+    with cluster.running():
+        yield cluster
 
 
 @pytest.fixture(scope="module")
 def standing_alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCluster]:
     """A cluster served as it is on Windows."""
-    yield from _running(TestCluster(tmp_path_factory.mktemp("alone"), variables={"DFS_SERVER": "standalone"}))
+    with TestCluster(tmp_path_factory.mktemp("alone"), variables={"DFS_SERVER": "standalone"}).running() as cluster:
+        yield cluster
 
 
 def _basic(text: str) -> str:
@@ -178,21 +180,21 @@ def test_the_cluster_runs_on_a_mongodb_server(tmp_path: Path) -> None:
         "MONGO_DATABASE": f"dfs_test_{secrets.token_hex(6)}",
     }
     cluster = TestCluster(tmp_path / "mongo", variables=variables, workers=("worker_1", "worker_2", "worker_3"))
-    for running in _running(cluster):
-        client = GatewayClient(running.base_url)
+    with cluster.running():
+        client = GatewayClient(cluster.base_url)
         content = some_bytes(5 * CHUNK + 1, "mongo")
         client.stored("mongo/file", content)
         assert_same_bytes(client.get("mongo/file").content, content)
         client.stored("mongo/file", content[::-1])
         assert_same_bytes(client.get("mongo/file").content, content[::-1])
-        _use_everything(running, client)
-        leader = running.state()["leader"]
-        running.kill(leader)
+        _use_everything(cluster, client)
+        leader = cluster.state()["leader"]
+        cluster.kill(leader)
         client.stored("mongo/after", content)
         assert_same_bytes(client.get("mongo/after").content, content)
-        running.restart_ended()
+        cluster.restart_ended()
         assert client.paths("mongo/") == ["mongo/after", "mongo/file"]
-        assert not (running.home / "databases").exists() or not list((running.home / "databases").glob("*.sqlite3"))
+        assert not (cluster.home / "databases").exists() or not list((cluster.home / "databases").glob("*.sqlite3"))
         _drop_database(variables)
 
 
@@ -224,11 +226,3 @@ def _drop_database(variables: dict[str, str]) -> None:
 
     with pymongo.MongoClient(variables["MONGO_URI"]) as server:
         server.drop_database(variables["MONGO_DATABASE"])
-
-
-def _running(cluster: TestCluster) -> Iterator[TestCluster]:
-    cluster.start()
-    try:
-        yield cluster
-    finally:
-        cluster.stop()

@@ -24,7 +24,7 @@ from storage.heartbeats import HeartbeatSender, Reported
 from storage.reports import QUEUE_LENGTH, BadReplicaReports
 from tests.support.chunks import make_chunk, open_store, put, read_data
 from tests.support.logs import Events, recording_log
-from tests.support.tiny_server import Exchange, never_answering, refusing, serving
+from tests.support.tiny_server import Exchange, after_failures, never_answering, refusing, serving
 from tests.support.waiting import wait_until
 
 NODE = Node("worker_7", "10.0.0.7", 5007, zone="rack-2")
@@ -115,15 +115,7 @@ def test_heartbeats_go_to_whichever_master_answers(store: ChunkStore) -> None:
 
 def test_heartbeats_go_on_after_failures_and_the_log_says_so_once_each(store: ChunkStore) -> None:
     """Four beats reach a master that refuses them; two lines of log, not one for each."""
-    refused = iter(range(4))
-
-    def answer(exchange: Exchange) -> None:
-        if next(refused, None) is None:
-            exchange.send_json({})
-        else:
-            exchange.send(b"broken", 500)
-
-    with serving(answer) as master:
+    with serving(after_failures(4)) as master:
         sender, events = sender_to(store, master.url)
         with running(sender):
             wait_until(lambda: len(master.requests) >= 8, "heartbeats go on")
@@ -246,15 +238,7 @@ def test_a_disk_whose_mount_is_lost_is_not_taken_for_an_empty_one(store: ChunkSt
 def test_what_could_not_be_reported_is_asked_for_by_an_inventory_until_a_master_has_heard_it(
     store: ChunkStore,
 ) -> None:
-    refused = iter(range(2))
-
-    def answer(exchange: Exchange) -> None:
-        if next(refused, None) is None:
-            exchange.send_json({})
-        else:
-            exchange.send(b"broken", 500)
-
-    with serving(answer) as master:
+    with serving(after_failures(2)) as master:
         sender, _ = sender_to(store, master.url)
         for number in range(QUEUE_LENGTH + 1):
             sender.reported.reports.add(make_chunk(1, number).chunk_id)

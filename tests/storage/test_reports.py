@@ -16,7 +16,7 @@ from common.master_client import MasterClient
 from storage.reports import QUEUE_LENGTH, BadReplicaReports
 from tests.support.chunks import chunk_files, make_chunk, put
 from tests.support.logs import recording_log
-from tests.support.tiny_server import Exchange, TinyServer, refusing, serving
+from tests.support.tiny_server import Exchange, TinyServer, after_failures, refusing, serving
 from tests.support.waiting import wait_until
 from tests.support.worker import InProcessWorker, make_worker
 
@@ -121,15 +121,7 @@ def test_the_queue_is_bounded_and_what_did_not_fit_asks_for_an_inventory(worker:
 
 
 def test_the_thread_reports_by_itself_and_tries_again(root: Path) -> None:
-    refused = iter(range(3))
-
-    def answer(exchange: Exchange) -> None:
-        if next(refused, None) is None:
-            exchange.send_json({})
-        else:
-            exchange.send(b"broken", 500)
-
-    with serving(answer) as master:
+    with serving(after_failures(3)) as master:
         log, events = recording_log()
         masters = MasterClient(HttpPool(), [master.url], SystemClock(), timeout_seconds=0.2, deadline_seconds=0.2)
         store = make_worker(root).store

@@ -9,7 +9,7 @@ import random
 import secrets
 import signal
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +115,15 @@ class TestCluster:
         for node in self._cluster.nodes:
             kill_node(node)
             _wait_until_gone(node)
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[TestCluster]:
+        """Started, and stopped when the block is left."""
+        self.start()
+        try:
+            yield self
+        finally:
+            self.stop()
 
     def kill_all(self) -> None:
         """What a power cut does to every node at once."""

@@ -1,7 +1,6 @@
 """A small cluster's metadata under attack: random actors in a random order, and a witness that knows what must hold.
 
-`run_schedule(seed)` builds a world, runs it and raises AssertionError where a promise of master_node/commit.py or
-master_node/garbage.py is broken. Everything follows from the seed.
+A `CommitWorld` raises AssertionError where a promise of master_node/commit.py or master_node/garbage.py is broken.
 """
 
 from __future__ import annotations
@@ -23,22 +22,21 @@ from common.errors import (
     UploadUnknown,
     VersionUnknown,
 )
-from common.records import chunk_id
+from common.records import chunk_id, version_of
 from common.settings import MasterSettings
 from master_node import model
 from master_node.model import File
 from master_node.store.sqlite import SqliteStore
-from tests.support.masters import WORKERS, ChunkHosts, ManualClock, Master, commit_request, outcome_of, url_of
-from tests.support.scheduler import Actor, Fault, Scheduled, Scheduler
+from tests.support.masters import WORKERS, Master, commit_request, outcome_of, url_of
+from tests.support.scheduler import Actor, Fault
+from tests.support.schedules import Witness, World
 
-# Far longer than a schedule lasts, so that the leader may be made to wait for hours between two renewals.
-LEASE_SECONDS = 1e7
 P, Q = "folder/p", "folder/q"
 CHANGE_ERRORS = (FileUnknown, FileDeleted, PathTaken, VersionUnknown)
 
 
-class Witness:
-    """Sees every write in the order in which they happen, and says at once when one breaks a promise."""
+class CommitWitness(Witness):
+    """Knows every file, and what has been freed, given up or settled for good."""
 
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
@@ -47,6 +45,14 @@ class Witness:
         self.given_up: set[str] = set()
         self.freed: set[str] = set()
         self.settled: set[str] = set()
+
+    def note_coming(self, name: str, arguments: tuple[Any, ...]) -> None:
+        """When the collector removes an aborted upload's document, that must never become visible any more."""
+        for upload_id in arguments[0] if name == "delete_uploads" else ():
+            upload = self._store.find_upload(upload_id)
+            if upload is not None and upload.state == model.ABORTED:
+                assert upload_id not in self._reachable(), f"the visible upload {upload_id} was collected"
+                self.settled.add(upload_id)
 
     def note(self, name: str, arguments: tuple[Any, ...], result: Any) -> None:
         if name == "insert_file":
@@ -62,16 +68,15 @@ class Witness:
         elif name == "delete_chunks":
             for chunk, is_gone in zip(arguments[0], result, strict=True):
                 if is_gone:
-                    self.note_freed(chunk.version_id)
+                    self._note_freed(chunk.version_id)
 
-    def note_freed(self, version_id: str) -> None:
+    def note_freed(self, chunk_ids: Sequence[str]) -> None:
+        for one in chunk_ids:
+            self._note_freed(version_of(one))
+
+    def _note_freed(self, version_id: str) -> None:
         assert version_id not in self._reachable(), f"bytes of the reachable version {version_id} were freed"
         self.freed.add(version_id)
-
-    def note_settled(self, upload_id: str) -> None:
-        """The collector removes an aborted upload's document: from here on it must never become visible."""
-        assert upload_id not in self._reachable(), f"the visible upload {upload_id} was collected"
-        self.settled.add(upload_id)
 
     def _written(self, file: File) -> None:
         self.files[file.file_id] = file
@@ -141,24 +146,18 @@ def choose_plan(rng: random.Random) -> Plan:
     return Plan(rng.choice((0.0, 500.0)), rng.choice((None, None, None, "*")), tuple(jobs))
 
 
-class World:
-    """One schedule: its cluster, its actors, and the checks after it."""
+class CommitWorld(World):
+    """Several masters commit one upload while files come to its path and leave it again."""
 
     def __init__(self, store: SqliteStore, pool: ThreadPoolExecutor, seed: int) -> None:
-        self._rng = random.Random(seed)
-        self._store = store
-        self._pool = pool
-        self._clock = ManualClock()
-        self.hosts = ChunkHosts()
-        self.witness = Witness(store)
-        self.plan = choose_plan(self._rng)
-        self._settings = MasterSettings(
+        rng = random.Random(seed)
+        self.plan = choose_plan(rng)
+        settings = MasterSettings(
             trash_retention_seconds=self.plan.retention_seconds, upload_idle_seconds=3600.0, max_versions=3
         )
-        self.actors: list[Actor] = []
-        # Paused or dead actors have masters too, so each has one of its own.
-        self._masters: list[Master] = []
-        self._leader = self._master(_Direct(store, self))
+        super().__init__(store, pool, rng, settings)
+        self.witness = CommitWitness(store)
+        self._leader = self._master()
         self._prepare()
 
     # --- before ---
@@ -191,21 +190,6 @@ class World:
         for index in range(2):
             self.hosts.put(chunk_id(version_id, index), WORKERS)
 
-    def _master(self, store: Any, actor: Actor | None = None) -> Master:
-        master = Master(
-            f"master_{len(self._masters) + 1}",
-            store,
-            self._clock,
-            _Orders(self, actor),
-            self._settings,
-            watched=self._store,
-            lease_seconds=LEASE_SECONDS,
-        )
-        # One receives the heartbeats, the others see them in the store.
-        master.look(() if self._masters else WORKERS)
-        self._masters.append(master)
-        return master
-
     def add_actors(self) -> None:
         for number, job in enumerate(self.plan.jobs):
             faults = {}
@@ -219,7 +203,7 @@ class World:
         def run(actor: Actor) -> Any:
             if job == "hours pass":
                 return self._hours_pass(actor)
-            master = self._master(Scheduled(_Direct(self._store, self), actor, lambda *_: None), actor)
+            master = self._master(actor)
             actor.turn("begins")
             try:
                 return self._work(job, master)
@@ -256,17 +240,11 @@ class World:
             actor.turn("time")
             self.let_time_pass(self._rng.choice((40.0, 400.0, 4000.0)))
 
-    def let_time_pass(self, seconds: float) -> None:
-        self._clock.advance(seconds)
-        for number, master in enumerate(self._masters):
-            master.look(() if number else WORKERS)
-
     # --- during ---
 
-    def run(self) -> list[str]:
-        scheduler = Scheduler(self._pool, self._rng)
-        scheduler.run(self.actors, before_resuming=lambda: self.settle() if self._rng.random() < 0.7 else None)
-        return scheduler.order
+    def _before_resuming(self) -> None:
+        if self._rng.random() < 0.7:
+            self.settle()
 
     def settle(self) -> None:
         """What the collector brings to its end in the hours after, all workers answering."""
@@ -349,54 +327,3 @@ class World:
         assert self.hosts.held() == wanted, "bytes that nobody can reach were not freed"
         assert not self._store.find_idle_uploads(model.OPEN, 1e12, 10)
         assert not self._store.find_idle_uploads(model.ABORTED, 1e12, 10)
-
-
-class _Direct:
-    """The store, with the witness told of every write."""
-
-    def __init__(self, store: SqliteStore, world: World) -> None:
-        self._store = store
-        self._world = world
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        method = getattr(self._store, name)
-
-        def call(*arguments: Any, **options: Any) -> Any:
-            if name == "delete_uploads":
-                for upload_id in arguments[0]:
-                    upload = self._store.find_upload(upload_id)
-                    if upload is not None and upload.state == model.ABORTED:
-                        self._world.witness.note_settled(upload_id)
-            result = method(*arguments, **options)
-            self._world.witness.note(name, arguments, result)
-            return result
-
-        return call
-
-
-class _Orders:
-    """A master's calls to workers; an order is a point at which the scheduler may switch, too."""
-
-    def __init__(self, world: World, actor: Actor | None) -> None:
-        self._world = world
-        self._actor = actor
-
-    def delete_chunks(self, url: str, chunk_ids: Sequence[str], epoch: int) -> None:
-        if self._actor is not None:
-            self._actor.turn("order")
-        self._world.hosts.delete_chunks(url, chunk_ids, epoch)
-        for one in chunk_ids:
-            self._world.witness.note_freed(one.partition("-")[0])
-
-
-def run_schedule(store: SqliteStore, pool: ThreadPoolExecutor, seed: int) -> World:
-    """One world, from its making to the checks; the store must be empty. Raises AssertionError with the seed."""
-    world = World(store, pool, seed)
-    world.add_actors()
-    order = world.run()
-    try:
-        world.check()
-    except AssertionError as error:
-        what = [f"{actor.name}: {actor.outcome!r} after {actor.trace}" for actor in world.actors]
-        raise AssertionError("\n".join([f"seed {seed}: {error}", f"order {order}", *what])) from error
-    return world

@@ -1,8 +1,7 @@
 """One resumable upload under attack: gateways with different bytes that take over from each other in any order.
 
-`run_schedule(seed)` builds a world, runs it and raises AssertionError where an acknowledged byte changed or got lost.
-Every session sends bytes of its own, so any mix of two is seen. What the workers hold is write-once here, too.
-Everything follows from the seed.
+A `ResumableWorld` raises AssertionError where an acknowledged byte changed or got lost. Every session sends bytes of
+its own, so any mix of two is seen. What the workers hold is write-once here, too.
 """
 
 from __future__ import annotations
@@ -29,17 +28,17 @@ from master_node import model
 from master_node.commit import CommitRequest
 from master_node.model import Upload
 from master_node.store.sqlite import SqliteStore
-from tests.support.masters import WORKERS, ChunkHosts, ManualClock, Master, url_of
+from tests.support.masters import WORKERS, ChunkHosts, Master, url_of
 from tests.support.metadata import CHUNK_SIZE
-from tests.support.scheduler import Actor, Fault, Scheduled, Scheduler
+from tests.support.scheduler import Actor, Fault
+from tests.support.schedules import Witness, World
 
-LEASE_SECONDS = 1e7
 IDLE_SECONDS = 86400.0
 P = "folder/p"
 REFUSALS = (OffsetConflict, UploadClosed, UploadSealed, UploadTakenOver, UploadUnknown, LookupError)
 
 
-class Witness:
+class ByteWitness(Witness):
     """Knows every byte that was acknowledged, and looks after each write whether it is still there."""
 
     def __init__(self, store: SqliteStore, hosts: Disks, upload_id: str) -> None:
@@ -54,11 +53,17 @@ class Witness:
         # Whether somebody was told that it never becomes a file.
         self.is_given_up = False
 
+    def note_coming(self, name: str, arguments: tuple[Any, ...]) -> None:
+        """What counts here is only what was done."""
+
     def note(self, name: str, arguments: tuple[Any, ...], result: Any) -> None:
         if name == "replace_upload" and result:
             self._note_upload(arguments[0])
         elif name == "insert_file":
             self._note_file(arguments[0].version)
+        self.check()
+
+    def note_freed(self, chunk_ids: Sequence[str]) -> None:
         self.check()
 
     def _note_upload(self, upload: Upload) -> None:
@@ -120,22 +125,18 @@ class Disks(ChunkHosts):
         return self.contents[one]
 
 
-class World:
-    """One schedule: its masters, its sessions, and the checks after it."""
+class ResumableWorld(World):
+    """Gateways that go on with one upload, each with bytes of its own."""
 
     def __init__(self, store: SqliteStore, pool: ThreadPoolExecutor, seed: int) -> None:
-        self._rng = random.Random(seed)
-        self._store, self._pool = store, pool
-        self._clock = ManualClock()
+        super().__init__(store, pool, random.Random(seed), MasterSettings(resumable_idle_seconds=IDLE_SECONDS))
         self.hosts = Disks()
-        self._settings = MasterSettings(resumable_idle_seconds=IDLE_SECONDS)
-        self._masters: list[Master] = []
-        self.actors: list[Actor] = []
-        self._leader = self._master(store, None)
+        # Not noted: at the end it forgets the upload that the witness looks after.
+        self._leader = self._master(is_noted=False)
         self.upload_id = self._leader.uploads.open(P, 3, 0, resumable=NewResumable()).upload_id
-        self.witness = Witness(store, self.hosts, self.upload_id)
+        self.witness = ByteWitness(store, self.hosts, self.upload_id)
         if self._rng.random() < 0.7:
-            _Session(self, self._noted_leader(), None, self._rng).go_on(0, is_last=False)
+            _Session(self, self._master(), None, self._rng).go_on(0, is_last=False)
 
     def add_actors(self) -> None:
         jobs = ["send"] * self._rng.choice((2, 3, 3, 4))
@@ -148,10 +149,9 @@ class World:
                 faults[self._rng.randrange(30)] = self._rng.choice((*Fault, Fault.PAUSE))
             self.actors.append(Actor(f"{number} {job}", self._job(job, random.Random(self._rng.random())), faults))
 
-    def run(self) -> list[str]:
-        scheduler = Scheduler(self._pool, self._rng)
-        scheduler.run(self.actors, before_resuming=lambda: self._finish() if self._rng.random() < 0.4 else None)
-        return scheduler.order
+    def _before_resuming(self) -> None:
+        if self._rng.random() < 0.4:
+            self._finish()
 
     def check(self) -> None:
         for actor in self.actors:
@@ -175,7 +175,7 @@ class World:
 
     def _job(self, job: str, rng: random.Random) -> Callable[[Actor], Any]:
         def run(actor: Actor) -> Any:
-            master = self._master(Scheduled(self._store, actor, self.witness.note), actor)
+            master = self._master(actor)
             actor.turn("begins")
             try:
                 if job == "send":
@@ -205,33 +205,11 @@ class World:
         try:
             info = self._leader.resumables.find(self.upload_id)
             if info.state == "resumable":
-                _Session(self, self._noted_leader(), None, self._rng).go_on(info.offset, is_last=True)
+                _Session(self, self._master(), None, self._rng).go_on(info.offset, is_last=True)
             elif info.state == "sealed":
-                self._noted_leader().resumables.commit_sealed(self.upload_id)
+                self._master().resumables.commit_sealed(self.upload_id)
         except (UploadClosed, UploadUnknown):
             self.witness.is_over = True
-
-    def _noted_leader(self) -> Master:
-        return self._master(_Noted(self._store, self.witness), None)
-
-    def _master(self, store: Any, actor: Actor | None) -> Master:
-        master = Master(
-            f"master_{len(self._masters) + 1}",
-            store,
-            self._clock,
-            _Orders(self, actor),
-            self._settings,
-            watched=self._store,
-            lease_seconds=LEASE_SECONDS,
-        )
-        master.look(() if self._masters else WORKERS)
-        self._masters.append(master)
-        return master
-
-    def let_time_pass(self, seconds: float) -> None:
-        self._clock.advance(seconds)
-        for number, master in enumerate(self._masters):
-            master.look(() if number else WORKERS)
 
     # --- after ---
 
@@ -257,7 +235,7 @@ class World:
 class _Session:
     """One request of a client through one gateway: resume, send, record, perhaps commit."""
 
-    def __init__(self, world: World, master: Master, actor: Actor | None, rng: random.Random) -> None:
+    def __init__(self, world: ResumableWorld, master: Master, actor: Actor | None, rng: random.Random) -> None:
         self._world, self._master, self._actor, self._rng = world, master, actor, rng
         self._name = f"{rng.random()}"
 
@@ -338,47 +316,3 @@ class _Session:
     def _turn(self, name: str) -> None:
         if self._actor is not None:
             self._actor.turn(name)
-
-
-class _Noted:
-    """The store, with the witness told of every call."""
-
-    def __init__(self, store: SqliteStore, witness: Witness) -> None:
-        self._store, self._witness = store, witness
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        method = getattr(self._store, name)
-
-        def call(*arguments: Any, **options: Any) -> Any:
-            result = method(*arguments, **options)
-            self._witness.note(name, arguments, result)
-            return result
-
-        return call
-
-
-class _Orders:
-    """A master's calls to workers; each is a point at which the scheduler may switch, too."""
-
-    def __init__(self, world: World, actor: Actor | None) -> None:
-        self._world, self._actor = world, actor
-
-    def delete_chunks(self, url: str, chunk_ids: Sequence[str], epoch: int) -> None:
-        if self._actor is not None:
-            self._actor.turn("order")
-        self._world.hosts.delete_chunks(url, chunk_ids, epoch)
-        self._world.witness.check()
-
-
-def run_schedule(store: SqliteStore, pool: ThreadPoolExecutor, seed: int) -> World:
-    """One world, from its making to the checks; the store must be empty. Raises AssertionError with the seed."""
-    world = World(store, pool, seed)
-    world.add_actors()
-    order: list[str] = []
-    try:
-        order = world.run()
-        world.check()
-    except (AssertionError, LookupError) as error:
-        what = [f"{actor.name}: {actor.outcome!r} after {actor.trace}" for actor in world.actors]
-        raise AssertionError("\n".join([f"seed {seed}: {error!r}", f"order {order}", *what])) from error
-    return world

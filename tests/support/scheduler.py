@@ -83,12 +83,11 @@ class Actor:
 
 
 class Scheduled:
-    """A store as one actor sees it; `note(name, arguments, result)` is told of every call that was made."""
+    """A store as one actor sees it."""
 
-    def __init__(self, store: Any, actor: Actor, note: Callable[[str, tuple[Any, ...], Any], None]) -> None:
+    def __init__(self, store: Any, actor: Actor) -> None:
         self._store = store
         self._actor = actor
-        self._note = note
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         method = getattr(self._store, name)
@@ -96,7 +95,6 @@ class Scheduled:
         def call(*arguments: Any, **options: Any) -> Any:
             fault = self._actor.turn(name)
             result = method(*arguments, **options)
-            self._note(name, arguments, result)
             if fault is Fault.DIE_AFTER:
                 self._actor.is_lost = True
                 raise Died

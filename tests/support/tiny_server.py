@@ -187,6 +187,19 @@ def serving(answer: Callable[[Exchange], None]) -> Iterator[TinyServer]:
         server.server_close()
 
 
+def after_failures(count: int) -> Callable[[Exchange], None]:
+    """Answers the first `count` requests with an error that says nothing, and all others well."""
+    failures = iter(range(count))
+
+    def answer(exchange: Exchange) -> None:
+        if next(failures, None) is None:
+            exchange.send_json({})
+        else:
+            exchange.send(b"broken", 500)
+
+    return answer
+
+
 @contextlib.contextmanager
 def refusing() -> Iterator[str]:
     """The URL of a port at which every connection is refused, and which nobody else can take meanwhile."""

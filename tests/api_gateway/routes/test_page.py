@@ -8,6 +8,7 @@ import re
 import pytest
 from flask.testing import FlaskClient
 
+from api_gateway.routes.page import PAGE_LIMIT
 from api_gateway.routes.shown import crumbs, folder_rows, kind_of, show_bytes
 
 
@@ -19,7 +20,7 @@ def put(browser: FlaskClient, *paths: str) -> None:
 def names(page: str) -> list[str]:
     """Of the rows, as they are shown."""
     rows = page.partition('<tbody id="rows">')[2].partition("</tbody>")[0]
-    return [html.unescape(name) for name in re.findall(r'<a href="[^"]+">(.*?)</a>', rows)]
+    return [html.unescape(name) for name in re.findall(r'<a id="n\d+" href="[^"]+">(.*?)</a>', rows)]
 
 
 def test_folders_come_before_files(browser: FlaskClient) -> None:
@@ -73,21 +74,22 @@ def test_the_search_says_that_letters_count_as_they_are(browser: FlaskClient) ->
 
 
 def test_without_script_the_next_page_goes_on_where_this_one_ends(browser: FlaskClient) -> None:
-    put(browser, *(f"long/{number:03}" for number in range(103)))
+    count = PAGE_LIMIT + 3
+    put(browser, *(f"long/{number:03}" for number in range(count)))
     first = browser.get("/?prefix=long/&search=").text
     link = re.search(r'<p class="no-script next"><a href="([^"]+)">Next page</a>', first)
     assert link is not None
     second = browser.get(html.unescape(link[1])).text
-    assert names(first) + names(second) == [f"{number:03}" for number in range(103)]
+    assert names(first) + names(second) == [f"{number:03}" for number in range(count)]
     assert "Next page" not in second
 
 
 def test_a_search_goes_on_over_pages(browser: FlaskClient) -> None:
-    put(browser, *(f"far/a/{number:03}" for number in range(101)), "far/b")
+    put(browser, *(f"far/a/{number:03}" for number in range(PAGE_LIMIT + 1)), "far/b")
     first = browser.get("/?prefix=far/&search=a&everywhere=1").text
     link = re.search(r'href="([^"]+)">Next page', first)
     assert link is not None
-    assert names(browser.get(html.unescape(link[1])).text) == ["a/100"]
+    assert names(browser.get(html.unescape(link[1])).text) == [f"a/{PAGE_LIMIT:03}"]
 
 
 def test_the_trash_lists_whole_paths_with_the_ways_out(browser: FlaskClient) -> None:
@@ -95,8 +97,8 @@ def test_the_trash_lists_whole_paths_with_the_ways_out(browser: FlaskClient) -> 
     browser.delete(f"/files/{file['file_id']}")
     page = browser.get("/trash").text
     assert "gone/deep.txt" in names(page)
-    assert f'action="/files/{file["file_id"]}/restore"' in page
-    assert f'action="/files/{file["file_id"]}/delete?permanent=true"' in page
+    assert f'formaction="/files/{file["file_id"]}/restore"' in page
+    assert f'formaction="/files/{file["file_id"]}/delete?permanent=true"' in page
     restored = browser.post(f"/files/{file['file_id']}/restore", headers={"Accept": "text/html"})
     assert restored.status_code == 303
     assert "gone/deep.txt" not in names(browser.get("/trash").text)

@@ -17,11 +17,13 @@ from flask.testing import FlaskClient
 
 from api_gateway.openapi.cluster import PAGE_OPERATIONS
 from api_gateway.openapi.parts import HTML_PAGE
+from api_gateway.routes.page import PAGE_LIMIT
 from api_gateway.routes.static_files import FOLDER
 from tests.support.ring import SmallRing
 
 MAX_BYTES = 150_000
 FOLDER_ON_SHOW = "on show/"
+FILE_NAME = "holiday-photo-{:04}.jpg"
 TEMPLATES = FOLDER.parent / "templates"
 # The API's description is a document to be read, not a view.
 VIEWS = sorted(
@@ -66,8 +68,11 @@ def browser(ring: SmallRing) -> FlaskClient:
 
 @pytest.fixture(scope="module")
 def pages(browser: FlaskClient) -> dict[str, str]:
-    """Every view, of a folder with nothing in it: the rows of a list are not the page but what somebody stored."""
-    assert browser.put(f"/fs/{FOLDER_ON_SHOW}").status_code == 201
+    """Every view, of a folder and of a trash with more in it than a page shows at first."""
+    for number in range(2 * PAGE_LIMIT + 2):
+        file = browser.put(f"/fs/{FOLDER_ON_SHOW}{FILE_NAME.format(number)}", data=bytes(2000)).json
+        if number % 2:
+            assert browser.delete(f"/files/{file['file_id']}").status_code == 200
     texts = {}
     for view in VIEWS:
         answer = browser.get(f"{view}?prefix={FOLDER_ON_SHOW}", headers={"Accept": "text/html"})
@@ -102,6 +107,12 @@ def addresses_in(text: str, content_type: str, base: str) -> Iterator[str]:
     return (urljoin(base, one) for one in found)
 
 
+@pytest.mark.parametrize("view", ["/", "/trash"])
+def test_what_is_weighed_has_a_full_page_of_rows(pages: dict[str, str], view: str) -> None:
+    assert len(re.findall(r"holiday-photo-\d{4}\.jpg</a>", pages[view])) == PAGE_LIMIT
+    assert "Next page" in pages[view]
+
+
 def test_the_views_are_those_that_the_frame_leads_to(pages: dict[str, str]) -> None:
     links = {address for address in Links(pages["/"]).addresses if address.startswith("/") and "?" not in address}
     assert set(VIEWS) - {"/sign-in"} <= links
@@ -127,7 +138,7 @@ def test_a_view_leads_nowhere_else_and_has_nothing_inline(pages: dict[str, str],
 
 def test_every_module_and_sheet_is_loaded_by_some_view(browser: FlaskClient, pages: dict[str, str]) -> None:
     loaded: set[str] = set()
-    for view, text in pages.items():
+    for view, text in {**pages, "/docs": browser.get("/docs").text}.items():
         loaded |= loaded_by(browser, f"{_HOST}{view}", text, HTML_PAGE).keys()
     there = {f"{_HOST}/static/{path.relative_to(FOLDER).as_posix()}" for path in FOLDER.rglob("*.*")}
     assert there - loaded == set()

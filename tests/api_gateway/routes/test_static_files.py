@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from api_gateway.routes.static_files import FOLDER, TYPES, read_static, takes_gzip, without_comments
+from api_gateway.routes.slim import slim, without_comments
+from api_gateway.routes.static_files import FOLDER, TYPES, read_static, takes_gzip
 
 
 def test_every_file_of_the_folder_is_served_as_what_it_is(browser: FlaskClient) -> None:
@@ -17,7 +18,8 @@ def test_every_file_of_the_folder_is_served_as_what_it_is(browser: FlaskClient) 
     for name in names:
         answer = browser.get(f"/static/{name}")
         text = (FOLDER / name).read_text(encoding="utf-8")
-        assert (answer.status_code, answer.text) == (200, without_comments(text))
+        is_code = name.endswith((".js", ".css"))
+        assert (answer.status_code, answer.text) == (200, slim(text, Path(name).suffix) if is_code else text)
         assert answer.headers["Content-Type"] == TYPES[Path(name).suffix]
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
@@ -75,6 +77,25 @@ export const a = "// no comment"; // behind code
 const b = `/* none */`; /* nor
 this */
 """
+    )
+
+
+def test_spaces_between_signs_are_left_out_and_no_others() -> None:
+    for line, slimmed in {
+        "const { a, b } = f(x => x + +y, [1, - -2]);": "const{a,b}=f(x=>x + +y,[1,- -2]);",
+        'return a ? "b : c,  d" : `e , ${ f }`;': 'return a?"b : c,  d":`e , ${ f }`;',
+        'if (a && "b \\" , c" !== d) return [e];': 'if(a&&"b \\" , c"!==d)return[e];',
+        'import { a } from "./b.js";': 'import{a}from "./b.js";',
+        "let g = h / i , j;": "let g = h / i , j;",
+        "f(/ , /, '{ }'); // g , h": "f(/ , /, '{ }'); // g , h",
+        "`a ${b ? `c , d` : e}`": "`a ${b ? `c , d` : e}`",
+    }.items():
+        assert slim(f"{line}\n", ".js") == f"{slimmed}\n"
+    sheet = (
+        '.a > .b, .c :not(d, e) {\n  margin: calc(1px - 2px);\n  content: "f , g";\n}\n@media (x: 1rem) { i { j: k } }'
+    )
+    assert slim(sheet, ".css") == (
+        '.a > .b,.c :not(d,e){margin:calc(1px - 2px);content:"f , g";}@media (x:1rem){i{j:k}}'
     )
 
 

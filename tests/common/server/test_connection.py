@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import common.server.connection as connection_module
 from common.server.connection import MAX_HEAD_BYTES, Connection
-from tests.support.own_server import OwnServer, connection_threads, own_server
+from tests.support.own_server import Caller, OwnServer, connection_threads, own_server
 from tests.support.scripted_socket import ScriptedSocket, byte_by_byte
 from tests.support.waiting import wait_until
 
@@ -488,6 +488,50 @@ def test_a_client_that_takes_less_than_the_least_is_cut_off(app: App) -> None:
 
         wait_until(is_cut_off, "the answer was given up")
         wait_until(lambda: connection_threads() == 0, "the connection is over")
+
+
+@contextlib.contextmanager
+def unserved(app: Any) -> Iterator[tuple[Connection, Caller]]:
+    """A connection that was accepted, and its client."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        caller = Caller(listener.getsockname())
+        sock, client = listener.accept()
+        with contextlib.closing(caller), sock:
+            yield Connection(sock, client, app, 5.0, lambda _what: None, lambda: "today"), caller
+
+
+def test_a_connection_that_is_stopped_before_it_is_served_answers_the_one_request_it_is_kept_for(app: App) -> None:
+    with unserved(app) as (connection, caller):
+        connection.stop(is_idle_kept=True)
+        caller.send(request("/a") + request("/b"))
+        connection.serve()
+        assert caller.reply().fields["connection"] == "close"
+        assert caller.is_ended()
+        assert app.calls == ["/a"]
+
+
+def test_a_client_that_was_not_told_of_the_stop_has_its_next_request_answered(app: App) -> None:
+    def stop_behind_the_head(environ: dict[str, Any], start: Start) -> Iterator[bytes]:
+        start("200 OK", [("Content-Length", "2")])
+        yield b"o"
+        connection.stop(is_idle_kept=True)
+        yield b"k"
+
+    app.answer_stops = stop_behind_the_head
+    with unserved(app) as (connection, caller):
+        caller.send(request("/stops") + request("/a") + request("/b"))
+        connection.serve()
+        assert "connection" not in caller.reply().fields
+        assert caller.reply().fields["connection"] == "close"
+        assert caller.is_ended()
+        assert app.calls == ["/stops", "/a"]
+
+
+def test_a_connection_that_is_stopped_before_it_is_served_ends_at_once_where_it_is_not_kept(app: App) -> None:
+    with unserved(app) as (connection, caller):
+        connection.stop()
+        connection.serve()
+        assert caller.is_ended()
 
 
 def test_a_silent_connection_is_closed(app: App, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import pytest
 from common.checksums import block_digests, checksum_of
 from common.chunk_notes import ChunkNote, encode_header
 from common.records import Checksum, chunk_id
-from master_node import model
+from master_node import file_changes, model
 from master_node.attempts import Resumable
 from master_node.model import File
 from master_node.recovery.disks import Disks
@@ -198,7 +198,7 @@ def test_a_damaged_copy_is_passed_over_and_with_all_damaged_the_version_is_incom
 def test_uploads_that_were_given_up_and_files_that_were_purged_do_not_come_back(ruin: Ruin) -> None:
     aborted, purged = ruin.put("aborted", b"1", noted("1")), ruin.put("purged", b"2", noted("2"))
     ruin.store.insert_upload(make_upload("aborted", state=model.ABORTED))
-    ruin.store.insert_file(model.bar(purged, 0.0, "now"))
+    ruin.store.insert_file(file_changes.bar(purged, 0.0, "now"))
     said = ruin.rebuild()
     assert {said[one].kind for one in (aborted, purged)} == {GIVEN_UP}
     assert ruin.file_at("1") is ruin.file_at("2") is None

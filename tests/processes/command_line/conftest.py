@@ -17,11 +17,8 @@ def small_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClus
     cluster = TestCluster(
         tmp_path_factory.mktemp("small"), masters=("master_1",), workers=("worker_1", "worker_2", "worker_3")
     )
-    cluster.start()
-    try:
+    with cluster.running():
         yield cluster
-    finally:
-        cluster.stop()
 
 
 @pytest.fixture

@@ -70,7 +70,7 @@ export function fsPath(path) {
 }
 
 /** Go to the sign-in page, and afterwards back to where this one is. */
-export function signIn() {
+function signIn() {
   location.assign(`/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`);
 }
 

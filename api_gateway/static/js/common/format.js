@@ -18,6 +18,15 @@ export function bytes(count) {
 }
 
 /**
+ * @param {string} text as `bytes` writes it
+ * @returns {number}
+ */
+export function sizeOf(text) {
+  const [number, unit] = text.split(" ");
+  return Math.round(number * 1000 ** (UNITS.indexOf(unit) + 1));
+}
+
+/**
  * @param {number} bytesPerSecond
  * @returns {string}
  */

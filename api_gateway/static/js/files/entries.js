@@ -5,8 +5,8 @@ import { kindOf } from "./kinds.js";
 
 /**
  * @typedef {{kind: string, path: string, name: string, key: string, id: string, size: number, changed: string,
- *   type: string, left?: number}} Entry key: its own among all entries; id: of a file, "" of a folder; path of a folder ends in "/";
- *   left: seconds until it goes from the trash
+ *   type: string, left?: number|string}} Entry key: its own among all entries; id: of a file, "" of a folder; path of a
+ *   folder ends in "/"; left: seconds until it goes from the trash, or how that is said
  * @typedef {{prefix: string, search?: string, delimiter?: string, status?: string}} Query
  * @typedef {{entries: Entry[], next: string|null}} Page
  */
@@ -15,13 +15,17 @@ import { kindOf } from "./kinds.js";
  * One page of a listing.
  *
  * @param {Query} query
- * @param {{cursor?: string, limit: number, signal?: AbortSignal}} part
+ * @param {{cursor?: string, until?: string, isReverse?: boolean, limit: number, signal?: AbortSignal}} part until: a
+ *   cursor that it does not go beyond; isReverse: from the end, the last entry first
  * @returns {Promise<Page>}
  */
-export async function fetchPage(query, { cursor = "", limit, signal }) {
+export async function fetchPage(query, { cursor = "", until = "", isReverse = false, limit, signal }) {
   const { prefix, search = "", delimiter = "", status = "" } = query;
   const parameters = new URLSearchParams({ prefix: prefix + search, limit: String(limit) });
-  for (const [name, value] of Object.entries({ delimiter, status, cursor })) if (value) parameters.set(name, value);
+  const order = isReverse ? "desc" : "";
+  for (const [name, value] of Object.entries({ delimiter, status, cursor, until, order })) {
+    if (value) parameters.set(name, value);
+  }
   const listing = await request("GET", `/files?${parameters}`, { signal });
   const shown = status === "deleted" ? "" : prefix;
   const folders = listing.prefixes.map((path) => folderEntry(path, shown));

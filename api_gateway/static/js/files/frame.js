@@ -42,11 +42,10 @@ export function showPlace(place) {
  * @param {import("./place.js").Place} place
  */
 export function showCount(source, place) {
-  const { length, isComplete, isCut } = source;
-  const number = length.toLocaleString("en");
-  let words = isComplete ? count(length, "entry", "entries") : `More than ${number} entries`;
+  const { length, total, isComplete, isCut } = source;
+  let words = isComplete ? count(total, "entry", "entries") : `More than ${count(total, "entry", "entries")}`;
   if (isCut && place.by !== "name") words = `Only the first ${MAX_SORTED.toLocaleString("en")} by name are sorted`;
-  else if (isCut) words = `Only the first ${MAX_ROWS.toLocaleString("en")} are shown: search to see others`;
+  else if (isCut) words = `Only ${MAX_ROWS.toLocaleString("en")} are shown: search to see others`;
   byId("list-status").textContent = length ? words : "";
   byId("empty").hidden = length > 0 || !isComplete;
   if (!length && isComplete) showEmpty(place);

@@ -10,13 +10,13 @@ import { makeWaitingRow } from "./rows.js";
 const SPARE = 12;
 
 /**
- * @typedef {{length: number, isComplete: boolean, at: (index: number) => import("./entries.js").Entry|null,
- *   want: (first: number, last: number) => Promise<boolean>, readAll: Function, known: Function, isWhole: boolean}} Source
+ * @typedef {{length: number, total: number, isComplete: boolean, isWhole: boolean, known: Function, onmove?: Function,
+ *   at: (index: number) => import("./entries.js").Entry|null, want: (first: number, last: number) => Promise<boolean>}} Source
  */
 
 export class Grid {
   /**
-   * @param {{make: (entry: any) => HTMLTableRowElement, selection: import("./selection.js").Selection,
+   * @param {{make: (entry: any, row?: HTMLTableRowElement) => HTMLTableRowElement, selection: import("./selection.js").Selection,
    *   open: (entry: any) => void, act: (entry: any) => void, keys: Object<string, (entry: any) => void>,
    *   onchange: () => void, onread: () => void, onerror: (error: any) => void}} parts
    *   open: its name was chosen; act: its button; keys: what other keys do to the active entry; onread: the listing
@@ -33,6 +33,9 @@ export class Grid {
     this._anchor = 0;
     this._height = 0;
     this._frame = 0;
+    // By how many rows what is in view has moved since it was last shown.
+    this._shift = 0;
+    this._range = null;
     this._table.setAttribute("role", "grid");
     this._table.setAttribute("aria-multiselectable", "true");
     this._table.querySelector("thead tr").setAttribute("aria-rowindex", "1");
@@ -50,8 +53,7 @@ export class Grid {
    * @returns {Promise<boolean>} false when yet another one took its place meanwhile
    */
   async show(source) {
-    this._source?.stop();
-    this._source = source;
+    this._take(source);
     this._table.setAttribute("aria-busy", "true");
     try {
       await source.want(0, 0);
@@ -63,6 +65,16 @@ export class Grid {
     this._dropRows();
     this.render();
     return true;
+  }
+
+  /** Show a listing the first rows of which came with the page. */
+  adopt(source) {
+    this._take(source);
+    const rows = [...this._body.rows];
+    this._active = Math.max(0, rows.indexOf(document.activeElement.closest("tr")));
+    rows.forEach((row, index) => this._make(index, row));
+    this.render();
+    this._read();
   }
 
   get source() {
@@ -107,6 +119,8 @@ export class Grid {
 
   /** Show what is in memory now. isHeld: the active row is to be there, wherever the view is. */
   render(isHeld = this._body.contains(document.activeElement)) {
+    // What is there is of another listing, and stays until this one has come.
+    if (this._table.hasAttribute("aria-busy")) return;
     const { length, isComplete } = this._source;
     this._table.hidden = length === 0;
     this._table.setAttribute("aria-rowcount", isComplete ? String(length + 1) : "-1");
@@ -116,18 +130,44 @@ export class Grid {
     for (let index = first; index <= last; index += 1) wanted.push(index);
     if (isHeld && length && this._active < first) wanted.unshift(this._active);
     if (isHeld && length && this._active > last) wanted.push(this._active);
+    const top = this._shift && window.scrollY + this._shift * this._height;
     this._place(wanted, length);
+    if (this._shift) window.scrollTo(0, top);
+    this._shift = 0;
     this._mark();
     this._parts.onchange();
   }
 
+  _take(source) {
+    this._source?.stop();
+    this._source = source;
+    this._shift = 0;
+    source.onmove = (from, by) => source === this._source && this._move(from, by);
+  }
+
+  /** The rows that are made, of those that there are. */
   _inView() {
-    this._height ||= this._measure();
-    const top = this._body.getBoundingClientRect().top;
-    const first = Math.floor(-top / this._height) - SPARE;
-    const last = Math.ceil((window.innerHeight - top) / this._height) + SPARE;
+    const [first, last] = this._span();
     const end = this._source.length - 1;
     return [Math.max(0, Math.min(first, end)), Math.min(end, Math.max(0, last))];
+  }
+
+  _span() {
+    this._height ||= this._measure();
+    const top = this._body.getBoundingClientRect().top - this._shift * this._height;
+    return [Math.floor(-top / this._height) - SPARE, Math.ceil((window.innerHeight - top) / this._height) + SPARE];
+  }
+
+  /** Rows were found, or were not there, before these: they stay in sight, and active, selected to, and focused. */
+  _move(from, by) {
+    const moved = (index) => (index >= from ? index + by : index);
+    const [first, last] = this._span();
+    if ((first + last) / 2 > from) this._shift += by;
+    [this._active, this._anchor] = [moved(this._active), moved(this._anchor)];
+    if (this._range) this._range = Object.assign(this._range, { at: moved(this._range.at), last: moved(this._range.last) });
+    const rows = [...this._rows.values()];
+    this._rows.clear();
+    for (const { row, entry, index } of rows) this._keep(row, entry, moved(index));
   }
 
   /** Put these rows into the table, with spacers between them. Rows that stay are not touched: one may have the focus. */
@@ -155,9 +195,15 @@ export class Grid {
     }
   }
 
-  _make(index) {
+  /** old: a row to make it of. */
+  _make(index, old) {
     const entry = this._source.at(index);
-    const row = entry === null ? makeWaitingRow() : this._parts.make(entry);
+    return this._keep(entry === null ? makeWaitingRow(this._source.isCut) : this._parts.make(entry, old), entry, index);
+  }
+
+  _keep(row, entry, index) {
+    // It may be given the focus before it is marked as the active one.
+    row.tabIndex = -1;
     row.dataset.index = String(index);
     row.setAttribute("aria-rowindex", String(index + 2));
     this._rows.set(index, { row, entry, index });
@@ -200,12 +246,11 @@ export class Grid {
 
   async _read() {
     const source = this._source;
-    const [first, last] = this._inView();
     try {
-      const changed = await source.want(first, last);
-      if (!changed || source !== this._source) return;
-      this.render();
-      this._parts.onread();
+      while ((await source.want(...this._inView())) && source === this._source) {
+        this.render();
+        this._parts.onread();
+      }
     } catch (error) {
       if (error.name !== "AbortError") this._parts.onerror(error);
     }
@@ -233,7 +278,7 @@ export class Grid {
     const entry = row && this.entryOf(row);
     if (!entry) return;
     const index = Number(row.dataset.index);
-    if (event.target.closest(".pick")) this._pick(event, index, entry);
+    if (event.target.closest("td")?.cellIndex === 0) this._pick(event, index, entry);
     else if (event.target.closest("button")) this._parts.act(entry);
     else if (event.target.closest("a")) {
       if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
@@ -262,12 +307,14 @@ export class Grid {
 
   /** Select from where the selection began to here; what of it is not in memory is read first. */
   async _extend(index) {
-    const [first, last] = [Math.min(this._anchor, index), Math.max(this._anchor, index)];
     const source = this._source;
+    const range = { at: Math.min(this._anchor, index), last: Math.max(this._anchor, index) };
     const entries = [];
-    for (let at = first; at <= last && source === this._source; at += 1) {
-      if (source.at(at) === null) await source.want(at, at);
-      entries.push(source.at(at));
+    for (this._range = range; range.at <= range.last; range.at += 1) {
+      while (source.at(range.at) === null && (await source.want(range.at, range.at)));
+      // Something else is shown, or selected, by now.
+      if (source !== this._source || range !== this._range) return;
+      entries.push(source.at(range.at));
     }
     this._parts.selection.only(entries.filter(Boolean));
   }
@@ -285,9 +332,9 @@ export class Grid {
     const page = Math.max(1, Math.floor(window.innerHeight / this._height) - 3);
     const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page };
     const isCommand = event.ctrlKey || event.metaKey;
-    if (event.key in steps && !event.altKey) this._move(this._active + steps[event.key], event.shiftKey);
-    else if (event.key === "Home") this._move(0, event.shiftKey);
-    else if (event.key === "End") this._moveToEnd(event.shiftKey);
+    if (event.key in steps && !event.altKey) this._go(this._active + steps[event.key], event.shiftKey);
+    else if (event.key === "Home") this._go(0, event.shiftKey);
+    else if (event.key === "End") this._go(this._source.length - 1, event.shiftKey);
     else if (isCommand && event.key.toLowerCase() === "a") this._chooseAll(true);
     else if (event.key === " ") this.activeEntry && this._toggle(this._active, this.activeEntry);
     else if (event.key === "Escape" && !this._parts.selection.isEmpty) this._parts.selection.clear();
@@ -303,20 +350,10 @@ export class Grid {
     return true;
   }
 
-  _move(index, isExtending) {
+  _go(index, isExtending) {
     if (!this.focus(index)) return;
     if (isExtending) this._extend(this._active);
     else this._anchor = this._active;
     this._read();
-  }
-
-  /** The end of a long listing is known only when all of it was read. */
-  async _moveToEnd(isExtending) {
-    const source = this._source;
-    await source.readAll((count) => {
-      this._parts.onprogress?.(count);
-      return source === this._source;
-    });
-    if (source === this._source) this._move(source.length - 1, isExtending);
   }
 }

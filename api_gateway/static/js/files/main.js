@@ -14,7 +14,7 @@ import { showCount, showPlace, showProblem } from "./frame.js";
 import { Grid } from "./grid.js";
 import { Pages } from "./pages.js";
 import { addressOf, placeOf, queryOf, within } from "./place.js";
-import { makeRow } from "./rows.js";
+import { makeRow, readRows } from "./rows.js";
 import { Selection } from "./selection.js";
 import { Sorted } from "./sorted.js";
 import { SelectionBar } from "./toolbar.js";
@@ -29,7 +29,7 @@ const selection = new Selection(() => {
   if (grid.source !== null) grid.render();
 });
 const grid = new Grid({
-  make: (entry) => makeRow(entry, { link: linkOf(entry), action: "Details of" }),
+  make: (entry, row) => makeRow(entry, { link: linkOf(entry), action: "Details of" }, row),
   selection,
   open,
   act: details,
@@ -42,9 +42,6 @@ const grid = new Grid({
   onchange: () => showCount(grid.source, place),
   onread: () => showProblem(""),
   onerror: failed,
-  onprogress: (count) => {
-    byId("list-status").textContent = `Reading the list: ${count.toLocaleString("en")} entries ...`;
-  },
 });
 const bar = new SelectionBar(selection, [
   { label: "Download", icon: "download", run: () => run(download(...chosen())), id: "act-download" },
@@ -62,8 +59,7 @@ async function show(wanted, { isMove = false, origin = "" } = {}) {
   showPlace(place);
   selection.clear();
   const onprogress = (count) => announceProgress(mine, count);
-  const isByName = place.by === "name" && !place.isDescending;
-  const source = isByName ? new Pages(queryOf(place)) : new Sorted(queryOf(place), place, onprogress);
+  const source = isByName(place) ? new Pages(queryOf(place)) : new Sorted(queryOf(place), place, onprogress);
   try {
     if (!(await grid.show(source))) return;
   } catch (error) {
@@ -77,6 +73,10 @@ async function show(wanted, { isMove = false, origin = "" } = {}) {
   if (isMove) window.scrollTo(0, 0);
   if (isMove && !(origin && grid.focusOn((entry) => entry.path === origin)) && !grid.focus(0)) byId("folder-name").focus();
   if (isMove) announce(`${byId("folder-name").textContent}: ${byId("list-status").textContent || "no files"}`);
+}
+
+function isByName({ by, isDescending }) {
+  return by === "name" && !isDescending;
 }
 
 function go(changed, options = { isMove: true }) {
@@ -226,4 +226,11 @@ async function makeFolder() {
 }
 
 listen();
-show(place);
+const isAsWritten = isByName(place) && place.isEverywhere === byId("everywhere").defaultChecked;
+const began = isAsWritten ? readRows(place.prefix) : null;
+if (began === null) show(place);
+else {
+  showPlace(place);
+  grid.adopt(new Pages(queryOf(place), began));
+  selection.set(began.chosen, true);
+}

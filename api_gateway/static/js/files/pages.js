@@ -1,46 +1,62 @@
 /** A listing of any length, of which only the pages near the view are in memory.
 
-    Pages are read one after the other, because each begins where the one before ended; where each begins is kept, so
-    one that was dropped can be read again by itself. How many entries there are is known at the end only. */
+    It is a row of pages, each of which begins where the one before ends; where each begins is kept, so one that was
+    dropped can be read again by itself. What nobody has read yet is a gap. How many entries are in it is not known: it
+    always stands for as many rows, is read from the end that the view is nearer to, and closes when the two sides meet. */
 
 import { fetchPage } from "./entries.js";
 
 // Soon to be seen; then as many as the gateway gives at once.
 const FIRST_PAGE = 500;
 const PAGE = 1000;
-// Pages are kept this far from the view.
-const NEAR = 3;
+const GAP = 1000;
+// Rows so near to the view are read before they are looked at, and such as are far from it are dropped.
+const AHEAD = 500;
+const FAR = 3000;
 // Taller pages than this many rows make are cut off by some browsers.
 export const MAX_ROWS = 350000;
 
 /** @typedef {import("./entries.js").Entry} Entry */
 
 export class Pages {
-  /** @param {import("./entries.js").Query} query */
-  constructor(query) {
+  /**
+   * @param {import("./entries.js").Query} query
+   * @param {{entries: Entry[], next: string|null}} [known] its beginning, where that is known already
+   */
+  constructor(query, known) {
     this.query = query;
-    this.isComplete = false;
-    this._pages = [];
-    this._next = "";
+    /** Told when what was at index `from` and behind has moved by some rows. @type {(from: number, by: number) => void} */
+    this.onmove = () => {};
+    this._pages = [{ ...gapAt(""), count: 0 }];
     this._reading = new Map();
     this._abort = new AbortController();
+    if (known) this._replace(this._pages[0], pagesOf("", known.entries, known.next));
+  }
+
+  /** How many rows: entries, and what stands for those that nobody has read. */
+  get length() {
+    const last = this._pages.at(-1);
+    return last.start + last.count;
   }
 
   /** How many entries are known of. */
-  get length() {
-    const last = this._pages.at(-1);
-    return last ? last.start + last.count : 0;
+  get total() {
+    return this._pages.reduce((sum, page) => sum + (page.isGap ? 0 : page.count), 0);
+  }
+
+  get isComplete() {
+    return !this._pages.some((page) => page.isGap);
   }
 
   /** Whether there are more than can be shown. */
   get isCut() {
-    return !this.isComplete && this.length >= MAX_ROWS;
+    return this.length >= MAX_ROWS && !this.isComplete;
   }
 
   /** @returns {Entry|null} null where it is not in memory */
   at(index) {
     const page = this._pages[this._pageOf(index)];
-    return page?.entries?.[index - page.start] ?? null;
+    return page.entries?.[index - page.start] ?? null;
   }
 
   /** All that is in memory, in order. @returns {Entry[]} */
@@ -50,41 +66,24 @@ export class Pages {
 
   /** Whether every entry is in memory. */
   get isWhole() {
-    return this.isComplete && this._pages.every((page) => page.entries !== null);
+    return this._pages.every((page) => page.entries !== null);
   }
 
   /**
-   * Read what is missing of these rows, and drop what is far from them.
+   * Read what is missing of these rows and near them, and drop what is far away.
    *
-   * @returns {Promise<boolean>} whether anything changed
+   * @returns {Promise<boolean>} whether anything changed: then there may be more to read
    */
   async want(first, last) {
-    const from = Math.max(0, this._pageOf(first));
-    const to = Math.max(from, this._pageOf(last));
-    let changed = false;
-    for (let number = from; number <= to && number < this._pages.length; number += 1) {
-      const page = this._pages[number];
-      if (page.entries === null || page.isStale) changed = (await this._read(number)) || changed;
-    }
-    // Ahead of the view, so that scrolling rarely meets the end of what is known.
-    if (!this.isComplete && !this.isCut && last >= this.length - PAGE / 2) changed = (await this.more()) || changed;
-    this._pages.forEach((page, number) => {
-      if (number < from - NEAR || number > to + NEAR) page.entries = null;
-    });
-    return changed;
-  }
-
-  /** Read the page after the last that is known. @returns {Promise<boolean>} */
-  more() {
-    return this.isComplete ? Promise.resolve(false) : this._read(this._pages.length);
-  }
-
-  /** Learn how many there are, keeping no more in memory than before. @param {(count: number) => boolean} goesOn */
-  async readAll(goesOn) {
-    while (!this.isComplete && !this.isCut && goesOn(this.length)) {
-      await this.more();
-      for (const page of this._pages.slice(1, -1)) page.entries = null;
-    }
+    // Where there is no row there is a page all the same.
+    const end = Math.max(first, last);
+    const isWithin = ({ start, count }, rows) => start < end + rows && start + count > first - rows;
+    const isWanted = (page) => (page.entries === null ? isWithin(page, AHEAD) : page.isStale && isWithin(page, 1));
+    const wanted = this._pages.filter((page) => isWanted(page) && !(page.isGap && this.isCut));
+    const isFromEnd = wanted.map((page) => (first + last) / 2 > middleOf(page));
+    for (const [number, page] of wanted.entries()) await this._read(page, isFromEnd[number]);
+    for (const page of this._pages) if (!isWithin(page, FAR)) page.entries = null;
+    return wanted.length > 0;
   }
 
   /** Read pages again when they are next looked at; until then they stay as they are. */
@@ -105,43 +104,60 @@ export class Pages {
       if (this._pages[middle].start <= index) low = middle;
       else high = middle - 1;
     }
-    return high < 0 ? -1 : low;
+    return low;
   }
 
-  _read(number) {
-    if (!this._reading.has(number)) {
-      const reading = this._fetch(number).finally(() => this._reading.delete(number));
-      this._reading.set(number, reading);
+  _read(page, isFromEnd) {
+    if (!this._reading.has(page)) {
+      const reading = this._fetch(page, page.isGap && isFromEnd).finally(() => this._reading.delete(page));
+      this._reading.set(page, reading);
     }
-    return this._reading.get(number);
+    return this._reading.get(page);
   }
 
-  async _fetch(number) {
-    const cursor = number < this._pages.length ? this._pages[number].cursor : this._next;
-    const found = await fetchPage(this.query, { cursor, limit: number ? PAGE : FIRST_PAGE, signal: this._abort.signal });
-    const isFlat = !this.query.delimiter;
-    // Folders come first where all is in one page; else in the order of the paths, which the pages follow.
-    const isOrdered = isFlat || (cursor === "" && found.next === null);
-    const entries = isOrdered ? found.entries : found.entries.sort((a, b) => (a.path < b.path ? -1 : 1));
-    this._pages[number] = { cursor, count: entries.length, entries, isStale: false, start: 0 };
-    this._follow(number, found.next);
-    return true;
+  /** Of a gap a part, of a page that was read before all, or what one answer holds of it. */
+  async _fetch(page, isReverse) {
+    const number = this._pages.indexOf(page);
+    if (number < 0) return;
+    const [begin, end] = [page.cursor, this._pages[number + 1]?.cursor ?? ""];
+    const [cursor, until] = isReverse ? [end, begin] : [begin, end];
+    const limit = this.length ? PAGE : FIRST_PAGE;
+    const found = await fetchPage(this.query, { cursor, until, isReverse, limit, signal: this._abort.signal });
+    const isAll = begin === "" && end === "" && found.next === null;
+    this._replace(page, pagesOf(begin, inOrder(found.entries, this.query, isAll, isReverse), found.next, isReverse));
   }
 
-  /** What was added or removed since moves the beginning of the next page, and the place of all that follow. */
-  _follow(number, next) {
-    if (next === null) this._pages.length = number + 1;
-    const following = this._pages[number + 1];
-    if (following === undefined) {
-      this.isComplete = next === null;
-      this._next = next ?? "";
-    } else if (following.cursor !== next) {
-      Object.assign(following, { cursor: next, isStale: true });
-    }
+  _replace(page, parts) {
+    const before = this.length;
+    this._pages.splice(this._pages.indexOf(page), 1, ...parts);
     let start = 0;
-    for (const page of this._pages) {
-      page.start = start;
-      start += page.count;
+    for (const one of this._pages) {
+      one.start = start;
+      start += one.count;
     }
+    // What is looked at in the second half of a gap is looked at from its end.
+    const from = page.isGap ? middleOf(page) : page.start + page.count;
+    if (before && start !== before) this.onmove(from, start - before);
   }
+}
+
+/** What comes of reading from `begin`, or towards it: a page, and where `next` says so a gap on its other side. */
+function pagesOf(begin, entries, next, isReverse = false) {
+  const page = { cursor: begin, entries, count: entries.length, start: 0, isGap: false, isStale: false };
+  if (next === null) return [page];
+  return isReverse ? [gapAt(begin), { ...page, cursor: next }] : [page, gapAt(next)];
+}
+
+function gapAt(cursor) {
+  return { cursor, entries: null, count: GAP, start: 0, isGap: true, isStale: false };
+}
+
+function middleOf({ start, count }) {
+  return start + count / 2;
+}
+
+/** Folders come first where all is in one page; else in the order of the paths, which the pages follow. */
+function inOrder(entries, query, isAll, isReverse) {
+  if (!query.delimiter) return isReverse ? entries.reverse() : entries;
+  return isAll ? entries : entries.sort((a, b) => (a.path < b.path ? -1 : 1));
 }

@@ -32,6 +32,10 @@ export class Sorted {
     return this._entries.length;
   }
 
+  get total() {
+    return this.length;
+  }
+
   get isWhole() {
     return this.isComplete;
   }
@@ -49,14 +53,6 @@ export class Sorted {
     this._isRead = true;
     await this._readAll();
     return true;
-  }
-
-  async more() {
-    return this.want();
-  }
-
-  async readAll() {
-    await this.want();
   }
 
   refresh() {

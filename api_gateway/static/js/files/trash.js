@@ -11,7 +11,7 @@ import { Conflicts } from "./conflicts.js";
 import { Grid } from "./grid.js";
 import { reportFailures, runJob } from "./jobs.js";
 import { Pages } from "./pages.js";
-import { makeRow } from "./rows.js";
+import { makeRow, readRows } from "./rows.js";
 import { Selection } from "./selection.js";
 import { Sorted } from "./sorted.js";
 import { SelectionBar } from "./toolbar.js";
@@ -26,7 +26,7 @@ const selection = new Selection(() => {
   if (grid.source !== null) grid.render();
 });
 const grid = new Grid({
-  make: (entry) => makeRow(entry, { link: null, action: may("write") ? "Restore" : "" }),
+  make: (entry, row) => makeRow(entry, { link: null, action: may("write") ? "Restore" : "" }, row),
   selection,
   open: restoreOne,
   act: restoreOne,
@@ -120,8 +120,8 @@ async function show() {
 }
 
 function showCount() {
-  const { length, isComplete } = grid.source;
-  const words = isComplete ? count(length, "file") : `More than ${length.toLocaleString("en")} files`;
+  const { length, total, isComplete } = grid.source;
+  const words = isComplete ? count(total, "file") : `More than ${count(total, "file")}`;
   byId("list-status").textContent = length ? words : "";
   byId("empty").hidden = length > 0 || !isComplete;
   if (emptyButton !== null) emptyButton.disabled = length === 0;
@@ -142,4 +142,9 @@ for (const sort of document.querySelectorAll("[data-sort]")) {
     show();
   });
 }
-show();
+const began = readRows("");
+if (began === null) show();
+else {
+  grid.adopt(new Pages(QUERY, began));
+  selection.set(began.chosen, true);
+}
