@@ -101,8 +101,21 @@ def explain_error(app: Flask, error: DFSError, call: Call, request_id: str) -> A
         own = {"Content-Type": "text/html; charset=utf-8", "Content-Length": str(len(text)), **HTML_HEADERS}
         answer = Answer(error.status, [*kept, *own.items()], (text,))
     if error.status == 401:
-        answer.headers.append(("WWW-Authenticate", 'Basic realm="Distributed File System", charset="UTF-8"'))
+        answer.headers.append(("WWW-Authenticate", _challenge(call)))
     return answer
+
+
+def _challenge(call: Call) -> str:
+    """Of the ways to show a key, one of which every 401 names (RFC 9110, 15.5.2), the one that suits who asks.
+
+    A browser that is offered Basic asks for a password by itself, and the script of the page waits for as long.
+    """
+    mode = call.headers.get("Sec-Fetch-Mode", "navigate")
+    # Without TLS browsers do not say the mode.
+    is_script = mode != "navigate" or call.headers.get("X-Requested-With") == "XMLHttpRequest"
+    if is_script:
+        return 'Bearer realm="Distributed File System"'
+    return 'Basic realm="Distributed File System", charset="UTF-8"'
 
 
 def _bound(call: Call) -> str:

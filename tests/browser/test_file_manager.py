@@ -7,6 +7,7 @@ import re
 import zipfile
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import WIDE_FOLDER, OpenPage, wait_for_script
@@ -42,8 +43,46 @@ def test_a_name_that_cannot_be_is_explained_and_one_that_is_taken_asked_about(
     manager.answer("b.txt", "Rename")
     expect(manager.dialog).to_contain_text("already a file")
     manager.press("Keep both")
-    manager.expect_names("b (2).txt", "b.txt")
-    assert (client.get("taken/b.txt").content, client.get("taken/b (2).txt").content) == (b"b", b"a")
+    manager.expect_names("b (1).txt", "b.txt")
+    assert (client.get("taken/b.txt").content, client.get("taken/b (1).txt").content) == (b"b", b"a")
+
+
+def test_beside_a_name_of_the_greatest_length_both_are_kept(open_page: OpenPage, client: GatewayClient) -> None:
+    name, kept = "x" * 251 + ".txt", "x" * 247 + " (1).txt"
+    client.stored(f"long/{name}", b"old")
+    client.stored(f"long/below/{name}", b"new")
+    manager = Manager(open_page(address_of("long/below/")))
+    manager.select(name)
+    manager.act("Move")
+    manager.press("Up")
+    manager.press("Move here")
+    manager.press("Keep both")
+    manager.expect_note("1 file moved")
+    assert [client.get(f"long/{each}").content for each in (name, kept)] == [b"old", b"new"]
+
+
+def test_a_folder_that_gets_the_name_of_another_is_merged_with_it_only_where_that_is_meant(
+    open_page: OpenPage, client: GatewayClient
+) -> None:
+    for path in ("one/a", "one/b", "other/a"):
+        client.stored(f"merged/{path}", path.encode())
+    before = ["merged/one/a", "merged/one/b", "merged/other/a"]
+    manager = Manager(open_page(address_of("merged/")))
+    manager.select("one")
+    manager.act("Rename")
+    manager.answer("other", "Rename")
+    expect(manager.dialog).to_contain_text("Merge with the folder “other”?")
+    manager.press("Cancel")
+    assert client.paths("merged/") == before
+    manager.act("Rename")
+    manager.answer("other", "Rename")
+    manager.press("Merge")
+    manager.press("Skip")
+    manager.expect_note("1 file moved to “other”.")
+    assert client.paths("merged/") == ["merged/one/a", "merged/other/a", "merged/other/b"]
+    manager.undo()
+    manager.expect_note("moved back")
+    assert client.paths("merged/") == before
 
 
 def test_a_folder_is_made_and_files_are_moved_into_it(open_page: OpenPage, client: GatewayClient) -> None:
@@ -151,6 +190,15 @@ def test_among_a_hundred_thousand_entries_one_scrolls_and_searches_at_once(open_
     expect(manager.row("file-098769.txt")).to_be_focused()
     page.get_by_role("searchbox").fill("")
     expect(manager.row("file-000000.txt")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [360, 800])
+def test_on_a_narrow_screen_the_rows_of_a_long_list_are_as_wide_as_the_list(open_page: OpenPage, width: int) -> None:
+    page = open_page(address_of(WIDE_FOLDER), viewport={"width": width, "height": 600})
+    expect(page.locator("#rows tr").last).to_have_class("spacer")
+    end = "(element) => element.getBoundingClientRect().right"
+    end_of_row = page.locator("#rows tr").first.locator("td").last.evaluate(end)
+    assert end_of_row == pytest.approx(page.locator("#list").evaluate(end), abs=1)
 
 
 def test_the_list_is_sorted_by_its_headings(open_page: OpenPage, client: GatewayClient) -> None:

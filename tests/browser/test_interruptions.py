@@ -68,3 +68,24 @@ def test_files_whose_upload_had_not_begun_are_known_after_a_reload(
     assert len(client.paths("waited/")) == len(files)
     page.reload()
     expect(page.locator("#interrupted")).to_be_hidden()
+
+
+def test_a_file_that_was_on_its_way_to_two_places_goes_on_to_both(
+    open_page: OpenPage, client: GatewayClient, tmp_path: Path
+) -> None:
+    file = tmp_path / "one.txt"
+    file.write_text("one")
+    page = open_page(address_of("places/"))
+    page.route("**/uploads", lambda route: None)
+    page.locator("#input-files").set_input_files(file)
+    expect(page.get_by_text("0 of 1 file stored")).to_be_visible()
+    page.evaluate("document.body.dataset.prefix = 'places/second/'")
+    page.locator("#input-files").set_input_files(file)
+    expect(page.get_by_text("0 of 2 files stored")).to_be_visible()
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.reload()
+    expect(page.get_by_role("heading", name="2 uploads were interrupted")).to_be_visible()
+    page.unroute("**/uploads")
+    page.locator("#input-interrupted").set_input_files(file)
+    expect(page.get_by_text("2 of 2 files stored")).to_be_visible()
+    assert client.paths("places/") == ["places/one.txt", "places/second/one.txt"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -83,6 +84,29 @@ def test_a_key_opens_the_pages_until_one_signs_out(open_page: OpenPage, locked: 
     expect(page).to_have_url(re.compile("/sign-in"))
     with watch.while_broken():
         page.go_back()
+        expect(page).to_have_url(re.compile("/sign-in"))
+
+
+def test_an_upload_after_the_session_ended_says_so_and_goes_on_with_the_next(
+    open_page: OpenPage, locked: GatewayClient, watch: Watch, tmp_path: Path
+) -> None:
+    file = tmp_path / "late.txt"
+    file.write_text("late")
+    page = open_page("/")
+    sign_in(page, KEY)
+    other = page.context.new_page()
+    other.goto("/")
+    other.get_by_role("button", name="Sign out").click()
+    with watch.while_broken():
+        page.locator("#input-files").set_input_files(file)
+        expect(page.get_by_text("You are signed out. Sign in in another tab, then retry.")).to_be_visible()
+    sign_in(other, KEY)
+    page.get_by_role("button", name="Retry late.txt").click()
+    expect(page.get_by_text("1 of 1 file stored")).to_be_visible()
+    assert locked.get("late.txt").content == b"late"
+    page.context.clear_cookies()
+    with watch.while_broken():
+        page.get_by_role("button", name="Size").click()
         expect(page).to_have_url(re.compile("/sign-in"))
 
 

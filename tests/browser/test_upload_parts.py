@@ -42,12 +42,14 @@ def test_a_name_that_is_taken_gets_a_number_before_its_extension(run: Run) -> No
         "version 1.2 final": "version 1.2 final (1)",
         "名.pdf": "名 (1).pdf",
     }
-    assert run("naming", "return argument.map((path) => parts.numbered(path, 1));", list(names)) == list(names.values())
+    assert run("../common/naming", "return argument.map((path) => parts.numbered(path, 1));", list(names)) == list(
+        names.values()
+    )
 
 
 def test_a_numbered_name_is_never_too_long_nor_cut_within_a_character(run: Run) -> None:
     names = ["x" * 255, "x" * 251 + ".txt", "🙂" * 63, "🙂" * 62 + ".bin"]
-    made = run("naming", "return argument.map((name) => parts.numbered(`folder/${name}`, 12));", names)
+    made = run("../common/naming", "return argument.map((name) => parts.numbered(`folder/${name}`, 12));", names)
     for name, path in zip(names, made, strict=True):
         stem, _, tail = path.removeprefix("folder/").rpartition(" (12)")
         assert name.startswith(stem)

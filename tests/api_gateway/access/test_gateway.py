@@ -129,6 +129,18 @@ def test_a_browser_signs_in_works_and_signs_out(keyed: SmallRing) -> None:
     assert visitor.get("/", headers=BROWSER).status_code == 303
 
 
+def test_a_script_is_not_offered_what_a_browser_asks_a_password_for(keyed: SmallRing) -> None:
+    visitor = browser(keyed)
+    scripts = [{"Sec-Fetch-Mode": "cors"}, {"X-Requested-With": "XMLHttpRequest"}]
+    for headers, scheme in [
+        ({}, "Basic"),
+        ({"Sec-Fetch-Mode": "navigate"}, "Basic"),
+        *((one, "Bearer") for one in scripts),
+    ]:
+        answer = visitor.get("/files", headers=headers)
+        assert (answer.status_code, answer.headers["WWW-Authenticate"].split()[0]) == (401, scheme)
+
+
 def test_a_wrong_key_in_the_form_is_said_so_there(keyed: SmallRing) -> None:
     visitor = browser(keyed)
     answer = visitor.post("/sign-in", data={"key": "wrong", "next": "/?prefix=a"}, headers=BROWSER)

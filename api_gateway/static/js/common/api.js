@@ -17,6 +17,9 @@ export class ApiError extends Error {
   }
 }
 
+/** So that a session that has ended is told to the script, and the browser does not ask for a password by itself. */
+export const BY_SCRIPT = { "X-Requested-With": "XMLHttpRequest" };
+
 /**
  * Ask the gateway. A session that has ended leads to the sign-in page and back.
  *
@@ -30,7 +33,7 @@ export class ApiError extends Error {
 export async function request(method, path, { body, signal, headers = {} } = {}) {
   const isRaw = typeof body === "string" || body instanceof Blob || body instanceof FormData;
   const isJson = body !== undefined && !isRaw;
-  const sent = { Accept: "application/json", ...(isJson ? { "Content-Type": "application/json" } : {}), ...headers };
+  const sent = { Accept: "application/json", ...BY_SCRIPT, ...(isJson ? { "Content-Type": "application/json" } : {}), ...headers };
   let answer;
   try {
     // The browser itself adds Origin to every change, which the gateway wants of its own page.

@@ -60,9 +60,26 @@ export async function rename(entry, onchange) {
   });
   if (name === null || name === before) return null;
   const target = `${folder}${name}${isFolder ? "/" : ""}`;
-  const words = { doing: "Renaming", did: () => `“${before}” is now “${name}”.`, failed: "Not everything was renamed" };
+  const isMerged = isFolder && (await isThere(target));
+  if (isMerged && !(await isMergeMeant(name))) return null;
+  const did = (number) => (isMerged ? `${count(number, "file")} moved to “${name}”.` : `“${before}” is now “${name}”.`);
+  const words = { doing: "Renaming", did, failed: "Not everything was renamed" };
   await relocate([entry], () => target, words, onchange);
   return target;
+}
+
+async function isThere(folder) {
+  const { files } = await request("GET", `/files?${new URLSearchParams({ prefix: folder, limit: "1" })}`);
+  return files.length > 0;
+}
+
+async function isMergeMeant(name) {
+  const answer = await ask({
+    title: `Merge with the folder “${name}”?`,
+    text: `There is already a folder of this name. The files of both would be in it; names that both have are asked about.`,
+    choices: [{ value: "merge", label: "Merge" }],
+  });
+  return answer !== null;
 }
 
 /**

@@ -2,9 +2,9 @@
 
 import { request } from "../common/api.js";
 import { ask } from "../common/dialog.js";
+import { numbered } from "../common/naming.js";
 import { may } from "../common/rights.js";
 import { lastName } from "./entries.js";
-import { numbered } from "./names.js";
 
 const CHOICES = [
   { value: "both", label: "Keep both", kind: "primary" },
@@ -71,7 +71,7 @@ export class Conflicts {
 }
 
 async function placeBeside(place, path) {
-  for (let number = 2; ; number += 1) {
+  for (let number = 1; ; number += 1) {
     try {
       await place(numbered(path, number));
       return numbered(path, number);

@@ -211,7 +211,8 @@ export class Grid {
   }
 
   _spacer(rows) {
-    const cell = element("td", { colspan: "6" });
+    // One cell, for a screen may show fewer columns than there are: those of a wider cell would take room of the others.
+    const cell = element("td");
     cell.style.height = `${rows * this._height}px`;
     return element("tr", { class: "spacer", "aria-hidden": "true" }, cell);
   }

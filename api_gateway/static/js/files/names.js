@@ -1,4 +1,4 @@
-/** What an entry may be called, as common/paths.py has it; and names for what is kept beside another. */
+/** What an entry may be called, as common/paths.py has it. */
 
 const encoder = new TextEncoder();
 
@@ -29,18 +29,4 @@ export function problemOf(name, folder = "") {
 export function stemLength(name) {
   const dot = name.lastIndexOf(".");
   return dot > 0 ? dot : name.length;
-}
-
-/**
- * The same path with a number, such as "notes (2).txt".
- *
- * @param {string} path of a file
- * @param {number} number
- * @returns {string}
- */
-export function numbered(path, number) {
-  const folder = path.slice(0, path.lastIndexOf("/") + 1);
-  const name = path.slice(folder.length);
-  const stem = stemLength(name);
-  return `${folder}${name.slice(0, stem)} (${number})${name.slice(stem)}`;
 }

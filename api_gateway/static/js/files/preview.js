@@ -1,6 +1,6 @@
 /** Shows a file in the page: pictures, sound, film, PDF and text. What is stored never runs: an SVG is only an image. */
 
-import { refusal } from "../common/api.js";
+import { BY_SCRIPT, refusal } from "../common/api.js";
 import { element } from "../common/dom.js";
 import { bytes } from "../common/format.js";
 
@@ -30,7 +30,7 @@ export async function preview(box, file, signal) {
 }
 
 async function showText(box, file, signal) {
-  const headers = { Range: `bytes=0-${MAX_TEXT_BYTES - 1}` };
+  const headers = { ...BY_SCRIPT, Range: `bytes=0-${MAX_TEXT_BYTES - 1}` };
   const answer = await fetch(`/files/${encodeURIComponent(file.id)}/download`, { headers, signal });
   if (!answer.ok) throw await refusal(answer);
   // A letter of several bytes may be cut at the end: while more is to come, the decoder keeps it back.

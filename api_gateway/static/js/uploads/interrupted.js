@@ -54,11 +54,12 @@ export class Interrupted {
 
   async #match(chosen, take) {
     const known = [...(await this.#unfinished()).values()];
-    const found = chosen.flatMap(({ file }) => {
-      const entry = known.find((one) => ["name", "size", "lastModified"].every((field) => one[field] === file[field]));
-      return entry ? [{ path: entry.wanted, file }] : [];
+    const isSame = (one, file) => ["name", "size", "lastModified"].every((field) => one[field] === file[field]);
+    // One file may have been on its way to several places.
+    const found = chosen.map(({ file }) => {
+      return known.filter((one) => isSame(one, file)).map(({ wanted }) => ({ path: wanted, file }));
     });
-    take(found, chosen.length - found.length);
+    take(found.flat(), found.filter((entries) => entries.length === 0).length);
   }
 
   async #forget() {

@@ -1,7 +1,7 @@
 /** Which upload goes when: in the order given, a few at a time. Knows neither the document nor the protocol. */
 
+import { numbered } from "../common/naming.js";
 import { exclusively } from "./locks.js";
-import { numbered } from "./naming.js";
 import { holdsSameBytes, storeFolder } from "./stored.js";
 import { SMALL_FILE_BYTES, terminate, Transfer } from "./tus.js";
 import { NameTaken } from "./verdict.js";

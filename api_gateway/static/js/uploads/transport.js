@@ -1,5 +1,7 @@
 /** One HTTP request with the progress of its body, which fetch() does not tell. Knows nothing of uploads. */
 
+import { BY_SCRIPT } from "../common/api.js";
+
 // A connection that moves no byte for so long is taken for lost: a machine that slept is never told.
 const SILENCE_MS = 60_000;
 // The end of a large file may have to be read back before it is answered.
@@ -29,7 +31,7 @@ export function send(method, url, { headers = {}, body = null, onProgress = () =
       timer = setTimeout(stop, milliseconds);
     };
     request.open(method, url);
-    for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
+    for (const [name, value] of Object.entries({ ...BY_SCRIPT, ...headers })) request.setRequestHeader(name, value);
     if (body !== null) {
       request.upload.onprogress = ({ loaded }) => (watch(SILENCE_MS), onProgress(loaded));
       request.upload.onload = () => watch(SILENCE_AT_THE_END_MS);
