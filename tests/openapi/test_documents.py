@@ -127,7 +127,7 @@ def test_the_page_needs_no_script_and_nothing_from_elsewhere(services: dict[str,
     assert {address[1:] for address in addresses if address.startswith("#")} <= ids
     assert {address for address in addresses if not address.startswith("#")} == {
         *("/", "/trash", "/cluster-view", "/docs", "/openapi.json", "/static/css/base.css"),
-        "/static/icon.svg",
+        *("/static/css/docs.css", "/static/icon.svg"),
     }
 
 

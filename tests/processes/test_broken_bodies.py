@@ -29,9 +29,10 @@ def _nothing_is_left(cluster: TestCluster, client: GatewayClient) -> object:
     pending = cluster.state()["replication"]["pending_free_bytes"]
     yield
     assert client.paths("") == paths
-    wait_until(lambda: cluster.all_chunk_ids() == before, "the chunks of the broken upload have left the disks")
+    # What an earlier test broke off may go meanwhile.
+    wait_until(lambda: cluster.all_chunk_ids() <= before, "the chunks of the broken upload have left the disks")
     wait_until(
-        lambda: cluster.state()["replication"]["pending_free_bytes"] == pending,
+        lambda: cluster.state()["replication"]["pending_free_bytes"] <= pending,
         "/cluster shows no more pending than before",
     )
     _wait_for_used_bytes(cluster)

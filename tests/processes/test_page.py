@@ -24,12 +24,13 @@ def test_a_browser_uploads_sees_downloads_and_deletes(client: GatewayClient) -> 
     assert page.headers["Content-Type"] == "text/html; charset=utf-8"
     assert page.headers["X-Content-Type-Options"] == "nosniff"
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
-    row = next(row for row in page.text.split("<tr>") if "page &lt;b&gt;" in row)
+    row = next(row for row in page.text.split("<tr ") if "page &lt;b&gt;" in row)
     assert "<b>" not in row
-    link, shown = re.search(r'<a href="([^"]+)">(.*?)</a>', row).groups()  # type: ignore[union-attr]
+    link, shown = re.search(r'<a id="n1" href="([^"]+)">(.*?)</a>', row).groups()  # type: ignore[union-attr]
     assert html.unescape(shown) == name
     assert client.call("GET", link).content == b"from the page"
-    action = re.search(r'<form action="([^"]+/delete)" method="post">', row)
+    assert '<form id="act" method="post"' in page.text
+    action = re.search(r'<button form="act" formaction="([^"]+/delete)"', row)
     assert action is not None
     deleted = client.call("POST", action[1], headers=own)
     assert (deleted.status_code, deleted.headers["Location"]) == (303, "/?prefix=page%2F")
@@ -40,7 +41,7 @@ def test_a_browser_uploads_sees_downloads_and_deletes(client: GatewayClient) -> 
 def test_the_page_shows_folders_and_the_way_back(client: GatewayClient) -> None:
     client.stored("pages/a b/c&d/file", b"x")
     page = client.call("GET", "/?prefix=pages%2F", headers=BROWSER).text
-    link = re.search(r'<a href="(/\?prefix=[^"]+)">a b</a>', page)
+    link = re.search(r'<a id="n1" href="(/\?prefix=[^"]+)">a b</a>', page)
     assert link is not None
     inner = client.call("GET", html.unescape(link[1]), headers=BROWSER).text
     assert ">c&amp;d</a>" in inner
