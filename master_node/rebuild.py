@@ -21,7 +21,7 @@ from common.http import HttpPool
 from common.worker_client import WorkerClient
 from master_node.recovery.disks import Disks
 from master_node.recovery.findings import EXPLANATIONS, INTACT, Finding, Findings
-from master_node.recovery.hold import HoldState, read_hold, write_hold
+from master_node.recovery.hold import HoldState, lift_hold, read_hold
 from master_node.recovery.known import KnownFiles
 from master_node.recovery.strangers import Strangers
 from master_node.store.base import MetadataStore
@@ -54,7 +54,10 @@ def main(arguments: Sequence[str]) -> int:
     try:
         store = open_store(config)
         try:
-            return _end(store, clock) if options.end else rebuild(config, store, options, clock)
+            if not options.end:
+                return rebuild(config, store, options, clock)
+            lift_hold(store, clock)
+            return CLEAN
         finally:
             store.close()
     except (DFSError, CannotStart) as error:
@@ -82,7 +85,7 @@ def rebuild(config: Config, store: MetadataStore, options: argparse.Namespace, c
     if options.without:
         print("The hold stays, for not every worker was asked. --end lifts it.", file=sys.stderr)
     else:
-        _end(store, clock)
+        lift_hold(store, clock)
     _print_sums(findings, adopted, options)
     return LOSSES if findings.has_losses else CLEAN
 
@@ -111,14 +114,6 @@ def _run(
     known.judge_files(findings, strangers)
     strangers.bring_back(findings)
     return known.adopted_count
-
-
-def _end(store: MetadataStore, clock: Clock) -> int:
-    hold = read_hold(store)
-    for worker in store.list_workers():
-        store.want_inventory(worker.worker_id)
-    write_hold(store, HoldState(False, hold.clock_seconds, hold.backup_made_at), clock)
-    return CLEAN
 
 
 def _print(finding: Finding, options: argparse.Namespace) -> None:

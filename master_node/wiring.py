@@ -147,7 +147,7 @@ def _make_jobs(parts: _Parts) -> list[Job]:
     workers, copier, rng, settings = parts.workers, parts.copier, parts.rng, parts.config.master
     strike = Strike(store, membership, log)
     repair = Repair(store, membership, election, clock, log, copier, rng, strike)
-    hold = Hold(store, clock)
+    hold = Hold(store)
     garbage = GarbageCollector(
         store,
         membership,

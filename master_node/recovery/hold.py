@@ -17,7 +17,6 @@ from master_node.model import JobRecord
 from master_node.store.base import MetadataStore
 
 RECOVERY = "recovery"
-LOOK_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -53,21 +52,32 @@ def write_hold(store: MetadataStore, state: HoldState, clock: Clock) -> None:
     store.put_jobs([JobRecord(RECOVERY, status.to_json())])
 
 
-class Hold:
-    """Whether the hold stands, as one master sees it, a few seconds late."""
+def lift_hold(store: MetadataStore, clock: Clock) -> None:
+    """Let everything go on. Every disk is compared once more after that, for what was held back until now."""
+    hold = read_hold(store)
+    # Before it is lifted, too: until then no disk counts as compared with the records as they are now.
+    _want_inventories(store)
+    write_hold(store, HoldState(False, hold.clock_seconds, hold.backup_made_at), clock)
+    _want_inventories(store)
 
-    def __init__(self, store: MetadataStore, clock: Clock) -> None:
+
+def _want_inventories(store: MetadataStore) -> None:
+    for worker in store.list_workers():
+        store.want_inventory(worker.worker_id)
+
+
+class Hold:
+    """Whether the hold stands, as one master sees it."""
+
+    def __init__(self, store: MetadataStore) -> None:
         self._store = store
-        self._clock = clock
-        self._is_held: bool | None = None
-        self._looked_at = 0.0
+        self._may_stand = True
 
     def is_held(self) -> bool:
         """Raises MetadataUnavailable."""
-        now = self._clock.monotonic()
-        if self._is_held is None or (self._is_held and now - self._looked_at >= LOOK_SECONDS):
-            self._is_held, self._looked_at = read_hold(self._store).is_held, now
-        return self._is_held
+        if self._may_stand:
+            self._may_stand = read_hold(self._store).is_held
+        return self._may_stand
 
 
 class HeldBack:

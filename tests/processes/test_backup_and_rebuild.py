@@ -108,7 +108,7 @@ def test_after_a_loss_of_all_records_every_file_is_intact_found_or_named_as_lost
     assert all(client.call("GET", f"/files/{file['file_id']}").ok for file in client.listing()["files"])
 
     # Freeing has begun again: what is left of the broken file goes, everything else gets its replicas.
-    wait_until(lambda: not versions_held(cluster, broken["version_id"]), "what nobody knows is put aside", 90)
+    wait_until(lambda: not versions_held(cluster, broken["version_id"]), "what nobody knows is put aside")
     wait_until(lambda: client.call("GET", "/cluster").json()["replication"]["under_replicated_chunks"] <= 1, "healed")
 
 

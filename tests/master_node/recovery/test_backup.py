@@ -21,7 +21,7 @@ from master_node.recovery.copies import (
     put_in_place,
     read_manifest,
 )
-from master_node.recovery.hold import Hold, HoldState, read_hold, write_hold
+from master_node.recovery.hold import Hold, HoldState, lift_hold, read_hold, write_hold
 from master_node.restore import EPOCH_JUMP, begin_recovery
 from master_node.store.sqlite import SqliteStore
 from tests.support.cluster import write_home
@@ -142,16 +142,33 @@ def test_after_a_restore_nothing_is_freed_all_disks_are_compared_and_every_order
     store.close()
 
 
-def test_a_master_sees_the_end_of_the_hold_and_asks_no_more(database: Path) -> None:
+def test_a_master_sees_the_end_of_the_hold_at_once_and_asks_no_more(database: Path) -> None:
     store, clock = SqliteStore(database), ManualClock()
     write_hold(store, HoldState(True), clock)
-    hold = Hold(store, clock)
+    hold = Hold(store)
+    assert hold.is_held()
     assert hold.is_held()
     write_hold(store, HoldState(False), clock)
-    clock.advance(10)
     assert not hold.is_held()
     store.close()
     assert not hold.is_held()
+
+
+def test_what_was_held_back_is_looked_at_again_once_the_hold_is_lifted(database: Path) -> None:
+    class Watched(SqliteStore):
+        held_when_wanted: list[bool] = []  # noqa: RUF012
+
+        def want_inventory(self, worker_id: str) -> None:
+            self.held_when_wanted.append(read_hold(self).is_held)
+            super().want_inventory(worker_id)
+
+    store, clock = Watched(database), ManualClock()
+    write_hold(store, HoldState(True, 42.5, NOW), clock)
+    lift_hold(store, clock)
+    assert read_hold(store) == HoldState(False, 42.5, NOW)
+    # The first one, because no disk may count as compared before anything is freed.
+    assert store.held_when_wanted == [True, False]
+    store.close()
 
 
 def test_mongodbs_tools_get_the_connection_string_from_a_file_and_never_on_their_command_line(tmp_path: Path) -> None:
